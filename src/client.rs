@@ -49,10 +49,10 @@ use exchange::Pace;
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longer than any wait, and short enough to be added to any clock.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The most pages of a status answer that are asked for: far more than a daemon can fill.
-const MOST_PAGES: usize = 10_000;
+const MAX_PAGES: usize = 10_000;
 
 /// What a reload has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -93,7 +93,8 @@ impl Default for Controller {
 }
 
 impl Controller {
-    /// A client of the daemon at this socket; `@name` is a name in the abstract namespace, `http://HOST:PORT` a socket of
+    /// A client of the daemon at this socket; `@name` is a name in the abstract namespace, `http://HOST:PORT` a socket
+    /// of
     /// `[http]`.
     pub fn new(socket_path: impl Into<String>) -> Self {
         Controller {
@@ -117,7 +118,7 @@ impl Controller {
     /// than [`DEFAULT_TIMEOUT`] is waited for as long as the daemon answers others.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.clamp(Duration::from_millis(1), LONGEST_TIMEOUT);
+        self.timeout = timeout.clamp(Duration::from_millis(1), MAX_TIMEOUT);
         self.strict = true;
         self
     }
@@ -146,15 +147,16 @@ impl Controller {
     /// The state of one process; `None` where an older daemon, which can only list all of them, does not have it.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] with the code `NOT_FOUND` where there is none of this name; see [`ClientError`] for the others.
+    /// [`ClientError::Failed`] with the code `NOT_FOUND` where there is none of this name; see [`ClientError`] for the
+    /// others.
     pub fn process_status(&self, name: &str) -> Result<Option<ProcessStatus>, ClientError> {
         let processes: Vec<ProcessStatus> = self.status_of(Some(name))?;
         // A daemon that does not know the parameter answers with all.
         Ok(processes.into_iter().find(|process| process.name == name))
     }
 
-    /// The state of every process, or of the one of this name, in any form of an answer. An older daemon may answer with
-    /// all processes though one is named.
+    /// The state of every process, or of the one of this name, in any form of an answer. An older daemon may answer
+    /// with all processes though one is named.
     pub(crate) fn status_of<T: DeserializeOwned>(&self, name: Option<&str>) -> Result<Vec<T>, ClientError> {
         let name: Vec<(&str, Value)> = name.map(|name| ("name", name.into())).into_iter().collect();
         self.pages("status", &name)
@@ -171,7 +173,7 @@ impl Controller {
         let deadline = Instant::now() + self.timeout;
         let mut processes = Vec::new();
         let mut offset = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let mut parameters = parameters.to_vec();
             parameters.extend(offset.map(|offset: u64| ("offset", offset.into())));
             let body = self.send_until(command, &parameters, Pace::AtOnce, deadline)?;

@@ -1,5 +1,5 @@
-//! Failpoints: places at which a test makes the daemon panic, to see that the panic harms nothing else. A release build has
-//! none of them.
+//! Failpoints: places at which a test makes the daemon panic, to see that the panic harms nothing else. A release build
+//! has none of them.
 
 /// Panics if the environment variable `SUPERVICE_FAILPOINT` is `place:detail`. Debug builds only.
 #[cfg(debug_assertions)]

@@ -99,17 +99,18 @@
 //!   log: the daemon's own lines ──► file, console
 //! ```
 //!
-//! Sends *towards* the dispatcher may block for a moment; sends *from* it never block. So no cycle of
-//! channels can deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can
-//! never delay a restart. Every thread sleeps in the kernel when there is nothing to do: an idle daemon makes no
-//! system call. Threads that have no work (`events` without subscribers) do not exist. A script is a task of the dispatcher: it
-//! needs no thread.
+//! Sends *towards* the dispatcher may block for a moment; sends *from* it never block. So no cycle of channels can
+//! deadlock, and a slow disk, a slow client, a slow name look-up or a slow subscriber can never delay a restart. Every
+//! thread sleeps in the kernel when there is nothing to do: an idle daemon makes no system call. Threads that have no
+//! work (`events` without subscribers) do not exist. A script is a task of the dispatcher: it needs no thread.
 //!
-//! What may hang has a thread of its own that ends with its one job, and what it finds comes back as an input or an answer:
+//! What may hang has a thread of its own that ends with its one job, and what it finds comes back as an input or an
+//! answer:
 //! `config` reads the configuration, `lookup` asks for users, hosts and env files, `health:<name>` checks by tcp, unix or http,
 //! `paths` and `changes` look at files that are waited for or watched, `names` whether control socket and pid file are still there,
 //! `usage` at CPU time and memory, `listeners` opens sockets, `web` works on an answer of HTTP, `daemon log` serves the daemon's
-//! own log. `log-writer` threads write what `output` has read, several where several disks are slow, and end when they are idle.
+//! own log. `log-writer` threads write what `output` has read, several where several disks are slow, and end when they
+//! are idle.
 //!
 //! # The rules of the inside
 //!
@@ -139,8 +140,8 @@
 //!
 //! # The Python package's interface, method by method
 //!
-//! Compared with the source of the package, version 0.4.2. What is `async` there blocks the calling thread here; names of
-//! methods are the same, an event type `PROCESS_STATE_RUNNING` is [`ProcessStateRunning`](events::EventType).
+//! Compared with the source of the package, version 0.4.2. What is `async` there blocks the calling thread here; names
+//! of methods are the same, an event type `PROCESS_STATE_RUNNING` is [`ProcessStateRunning`](events::EventType).
 //!
 //! | there | here | the same | different on purpose |
 //! |---|---|---|---|
@@ -176,8 +177,9 @@
 //!
 //! # Where to add what
 //!
-//! In each case the compiler or a test names what is left to be done: a match without the new variant (`src/api/access.rs`: who may
-//! ask for it; `tests/sim`: what it may change), a page or a table of the documents without the new word.
+//! In each case the compiler or a test names what is left to be done: a match without the new variant
+//! (`src/api/access.rs`: who may ask for it; `tests/sim`: what it may change), a page or a table of the documents
+//! without the new word.
 //!
 //! A key of the configuration:
 //! - `src/models.rs`: a field of `ProgramConfig`, and its default; of `SupervisorConfig`, in `src/models/daemon.rs`.

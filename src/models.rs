@@ -99,11 +99,12 @@ pub enum ProgramType {
     /// It runs until it is stopped.
     #[default]
     Simple,
-    /// It does something once (a migration, an interface that is set up) and ends. It is `STARTING` as long as it runs, and
+    /// It does something once (a migration, an interface that is set up) and ends. It is `STARTING` as long as it runs,
+    /// and
     /// `EXITED` when it has completed.
     Oneshot,
-    /// It puts itself into the background: the process that is spawned ends with 0, and the one that its pid file names is its
-    /// main process.
+    /// It puts itself into the background: the process that is spawned ends with 0, and the one that its pid file names
+    /// is its main process.
     Forking,
 }
 
@@ -206,8 +207,8 @@ pub enum ExitCode {
     Fixed(u8),
 }
 
-/// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when it
-/// sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
+/// When the disk is told to keep what was written to a log file (`fdatasync`). Otherwise the system writes it out when
+/// it sees fit, mostly within half a minute: what a program wrote is safe from its death, not from a power failure.
 ///
 /// Serialized in lower case, as it is written in a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -315,14 +316,16 @@ pub struct ProgramConfig {
     pub ready: Readiness,
     /// Whose messages on `$NOTIFY_SOCKET` are taken for its own.
     pub notify_access: NotifyAccess,
-    /// Seconds within which it has to tell again and again that it is alive (`WATCHDOG=1`), else it is unhealthy; 0: it need not.
+    /// Seconds within which it has to tell again and again that it is alive (`WATCHDOG=1`), else it is unhealthy; 0: it
+    /// need not.
     pub watchdog: u32,
     /// Name of the signal that stops it then, without `SIG`, in place of `stopsignal`.
     pub watchdog_signal: String,
-    /// Seconds within which its start has to come about, else it is a failed attempt; 0: it may take as long as it takes. It
-    /// bounds a oneshot, and a program that tells by itself that it is ready.
+    /// Seconds within which its start has to come about, else it is a failed attempt; 0: it may take as long as it
+    /// takes. It bounds a oneshot, and a program that tells by itself that it is ready.
     pub start_timeout: u32,
-    /// Seconds between further tries whether it is ready, while it runs, by `ready` = `tcp`, `unix`, `http` or `command`; 0: none.
+    /// Seconds between further tries whether it is ready, while it runs, by `ready` = `tcp`, `unix`, `http` or
+    /// `command`; 0: none.
     pub ready_interval: u32,
     /// Further attempts after a failed start before it becomes `FATAL`; [`UNLIMITED_RETRIES`]: it never does for that.
     pub startretries: u32,
@@ -332,20 +335,22 @@ pub struct ProgramConfig {
     /// When it is started by the clock. Absent where it is serialized, unless something of it is set.
     #[serde(default, skip_serializing_if = "Rare::is_unset")]
     pub schedule: Rare<ScheduleConfig>,
-    /// With `startsecs = 0` every exit is one from RUNNING, however soon, and `autorestart` alone decides what follows; else an
-    /// unexpected one within the first second is a failed start. So in supervisord's dialect.
+    /// With `startsecs = 0` every exit is one from RUNNING, however soon, and `autorestart` alone decides what follows;
+    /// else an unexpected one within the first second is a failed start. So in supervisord's dialect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignores_early_exits: bool,
-    /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at last
-    /// SIGKILL: `QUIT:30,TERM:10`.
+    /// Name of the signal that asks it to stop, without `SIG`; or several, each with the seconds until the next one, at
+    /// last SIGKILL: `QUIT:30,TERM:10`.
     pub stopsignal: String,
     /// Seconds from the stop signal to SIGKILL, where it has none of its own.
     pub stopwaitsecs: u32,
-    /// The stop signal goes to its whole process group; `false`: to its main process alone, which ends its workers itself.
+    /// The stop signal goes to its whole process group; `false`: to its main process alone, which ends its workers
+    /// itself.
     pub stopasgroup: bool,
     /// SIGKILL goes to its whole process group; `false`: to its main process alone.
     pub killasgroup: bool,
-    /// Whether its stop and its end reach what has left its process group. Absent where it is serialized, unless they do not.
+    /// Whether its stop and its end reach what has left its process group. Absent where it is serialized, unless they
+    /// do not.
     #[serde(default, skip_serializing_if = "StopScope::is_run")]
     pub stop_scope: StopScope,
     /// What it has as its standard input.
@@ -354,7 +359,8 @@ pub struct ProgramConfig {
     pub tty: bool,
     /// Where its standard output goes: a path, `/dev/stdout`, `/dev/stderr`, `syslog`, or `None` (see `log_buffer`).
     pub stdout_logfile: Option<String>,
-    /// It is written nowhere by request (`NONE` in supervisord's dialect): supervisord's clients are told that there is no log.
+    /// It is written nowhere by request (`NONE` in supervisord's dialect): supervisord's clients are told that there is
+    /// no log.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stdout_log_off: bool,
     /// Rotate the file when it reaches this many bytes; 0: never.
@@ -384,8 +390,8 @@ pub struct ProgramConfig {
     pub redirect_stderr: bool,
     /// Bytes of the newest output of each stream that are kept in memory; 0: none.
     pub log_buffer: u64,
-    /// What it says between the marks of a communication on standard output is told as an event and not logged, the last so many
-    /// bytes of it; 0: there are no such marks.
+    /// What it says between the marks of a communication on standard output is told as an event and not logged, the
+    /// last so many bytes of it; 0: there are no such marks.
     pub stdout_capture_maxbytes: u64,
     /// What it writes to standard output is told as events.
     pub stdout_events_enabled: bool,
@@ -397,8 +403,8 @@ pub struct ProgramConfig {
     pub events: ListenerEvents,
     /// The most events that may wait for its pool.
     pub buffer_size: u32,
-    /// The listening socket that it has as its standard input, if it is an fcgi-program. Absent where it is serialized, unless
-    /// it is one.
+    /// The listening socket that it has as its standard input, if it is an fcgi-program. Absent where it is serialized,
+    /// unless it is one.
     #[serde(default, skip_serializing_if = "Rare::is_unset")]
     pub fcgi: Rare<FcgiSocket>,
     /// Variables on top of the daemon's own environment and of `env_file`.
@@ -431,14 +437,15 @@ pub struct ProgramConfig {
     pub hooks: Rare<Hooks>,
     /// What has to hold outside before each start.
     pub start_when: Vec<StartCondition>,
-    /// Seconds within which all of that has to hold, else that was a failed attempt; 0: it is waited for as long as it takes.
+    /// Seconds within which all of that has to hold, else that was a failed attempt; 0: it is waited for as long as it
+    /// takes.
     pub start_when_timeout: u32,
     /// What happens to processes that an earlier daemon has left of it.
     pub reconcile: Reconcile,
     /// How its health is found out.
     pub healthcheck: Rare<HealthCheckConfig>,
-    /// What supervisord calls the process: the name within its group. `None` in supervice's dialect. Where it is set, the
-    /// process has the variables `SUPERVISOR_ENABLED`, `SUPERVISOR_PROCESS_NAME` and `SUPERVISOR_GROUP_NAME`.
+    /// What supervisord calls the process: the name within its group. `None` in supervice's dialect. Where it is set,
+    /// the process has the variables `SUPERVISOR_ENABLED`, `SUPERVISOR_PROCESS_NAME` and `SUPERVISOR_GROUP_NAME`.
     pub process_name: Option<String>,
     /// The number of its section's first instance, in supervisord's dialect.
     pub numprocs_start: i32,
@@ -448,7 +455,8 @@ pub struct ProgramConfig {
     pub group_priority: i32,
     /// The process's `SUPERVISOR_SERVER_URL`, in supervisord's dialect; `None`: it has none.
     pub serverurl: Option<String>,
-    /// Its section sets it; else it is that of the daemon: supervisord's clients are told that the program has none of its own.
+    /// Its section sets it; else it is that of the daemon: supervisord's clients are told that the program has none of
+    /// its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub serverurl_given: bool,
 }
@@ -565,8 +573,8 @@ impl ProgramConfig {
         !self.events.is_empty()
     }
 
-    /// What supervisord's clients call its group and the process within it. In supervice's dialect an instance `web:00` is the
-    /// process `00` of the group `web`, unless it is in a group that is configured.
+    /// What supervisord's clients call its group and the process within it. In supervice's dialect an instance `web:00`
+    /// is the process `00` of the group `web`, unless it is in a group that is configured.
     pub(crate) fn group_and_process(&self) -> (&str, &str) {
         let process = match (&self.process_name, &self.group) {
             (Some(process), _) => process,

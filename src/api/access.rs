@@ -1,5 +1,5 @@
-//! Who may do what: which right a request needs ([`needs`]), and whether somebody has it ([`Access`]). The rules are made in
-//! the configuration; nothing else decides.
+//! Who may do what: which right a request needs ([`needs`]), and whether somebody has it ([`Access`]). The rules are
+//! made in the configuration; nothing else decides.
 
 use super::command::{Act, Command, Selector};
 use super::request::{LogSource, Query, Request, Watch};
@@ -48,7 +48,8 @@ pub enum Needs<'r> {
     Group(Right, &'r str),
     /// This right to the daemon.
     Daemon(Right),
-    /// To be root or the daemon's own user, or to have a rule that gives `admin` over the daemon: it is as mighty as a shell.
+    /// To be root or the daemon's own user, or to have a rule that gives `admin` over the daemon: it is as mighty as a
+    /// shell.
     #[cfg(feature = "attach")]
     Shell,
     /// The rights `logs` and `stdin` to this program.
@@ -186,8 +187,8 @@ impl Access<'_> {
         if self.rules.is_empty() { Some(Unlimited::NoRules) } else { self.own_user(by) }
     }
 
-    /// Whether this one may run whatever it wants. Without rules who gets in may do all that the configuration foresees, and
-    /// no more: the socket may be open to those who are to restart a program.
+    /// Whether this one may run whatever it wants. Without rules who gets in may do all that the configuration
+    /// foresees, and no more: the socket may be open to those who are to restart a program.
     #[cfg(feature = "attach")]
     pub fn has_shell(&self, by: &Initiator) -> bool {
         self.own_user(by).is_some() || !self.rules.is_empty() && self.allows(by, Right::Admin, Object::Daemon)
@@ -296,16 +297,16 @@ pub struct Reader {
 
 impl Reader {
     /// Whether the client may see this program.
-    pub fn sees(&self, program: &ProgramConfig) -> bool {
-        self.sees_object(Object::of(program))
+    pub fn can_see(&self, program: &ProgramConfig) -> bool {
+        self.can_see_object(Object::of(program))
     }
 
     /// Whether the client may see the name of another program, when nothing but its name is known.
-    pub fn sees_name(&self, name: &str) -> bool {
-        self.sees_object(Object::Program { name, group: None })
+    pub fn can_see_name(&self, name: &str) -> bool {
+        self.can_see_object(Object::Program { name, group: None })
     }
 
-    fn sees_object(&self, object: Object<'_>) -> bool {
+    fn can_see_object(&self, object: Object<'_>) -> bool {
         Access { rules: &self.rules, own_uid: self.own_uid }.allows(&self.by, Right::Read, object)
     }
 }

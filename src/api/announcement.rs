@@ -8,7 +8,7 @@ use super::command::Command;
 use super::event_type::EventType;
 use super::exit_decision::ExitDecision;
 use super::orphan_note::OrphanNote;
-use super::refusal::{Refusal, ReloadFailure, RollbackReason, Wanted};
+use super::refusal::{Refusal, ReloadFailure, RightText, RollbackReason};
 use super::reply::Changes;
 use crate::config::Diagnostic;
 use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind, what_is_lost};
@@ -162,7 +162,7 @@ pub enum Announcement {
         error: Arc<crate::process::SpawnError>,
     },
     /// A process that is of no program with a `$NOTIFY_SOCKET` has sent a message there.
-    StrangerNotified {
+    UnknownSenderNotified {
         /// The process.
         pid: i32,
         /// Its user.
@@ -324,7 +324,7 @@ impl Announcement {
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
             | Announcement::Shortage { .. }
-            | Announcement::StrangerNotified { .. }
+            | Announcement::UnknownSenderNotified { .. }
             | Announcement::TaskSignalled { .. }
             | Announcement::HookFailed { .. }
             | Announcement::NoticeLost { .. }
@@ -368,7 +368,7 @@ impl Announcement {
                     | Cause::NotifyRefused { .. },
                 ..
             }
-            | Announcement::StrangerNotified { .. } => log::Level::Warn,
+            | Announcement::UnknownSenderNotified { .. } => log::Level::Warn,
             Announcement::Noted {
                 cause:
                     Cause::HealthCommandEnded { success: false, .. }
@@ -550,7 +550,7 @@ impl fmt::Display for Announcement {
                     None => write!(f, "{}: the {task}: {reason}", program.name),
                 }
             }
-            Announcement::StrangerNotified { pid, uid, is_gone, count } => {
+            Announcement::UnknownSenderNotified { pid, uid, is_gone, count } => {
                 write!(f, "a message on $NOTIFY_SOCKET is refused: ")?;
                 match is_gone {
                     true => write!(
@@ -573,7 +573,7 @@ impl fmt::Display for Announcement {
                 write!(f, "{command}: refused, no rule of access allows it; asked {by}")
             }
             Announcement::Denied { command: None, right, on, by } => {
-                write!(f, "{}: refused, no rule of access allows it; asked {by}", Wanted(*right, on.as_deref()))
+                write!(f, "{}: refused, no rule of access allows it; asked {by}", RightText(*right, on.as_deref()))
             }
             Announcement::LogsReopened => f.write_str("log files are opened anew (SIGUSR2)"),
             Announcement::Failed(refusal) => refusal.fmt(f),

@@ -45,6 +45,7 @@ pub struct Blame {
     pub rows: Vec<BlameRow>,
     /// How many were skipped.
     pub offset: usize,
-    /// The way to the one that was ready last of those that began with the daemon, or that are named: that one, what it waited for, what that waited for, and so on.
+    /// The way to the one that was ready last of those that began with the daemon, or that are named: that one, what it
+    /// waited for, what that waited for, and so on.
     pub critical_path: Vec<Arc<ProgramConfig>>,
 }

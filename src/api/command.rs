@@ -46,11 +46,11 @@ pub enum Selector {
 }
 
 /// How many names are listed in a sentence.
-const MOST_NAMES: usize = 8;
+const MAX_NAMES: usize = 8;
 
 /// `web, db and 3 more`
 pub(super) fn list_of(names: &[String]) -> String {
-    let told = names.get(..MOST_NAMES).unwrap_or(names);
+    let told = names.get(..MAX_NAMES).unwrap_or(names);
     let more = names.len() - told.len();
     let list = told.join(", ");
     if more > 0 { format!("{list} and {more} more") } else { list }

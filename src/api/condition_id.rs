@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Names one of the conditions of a start. Another configuration may ask for others while it waits: what is told of those before
-/// is not told of these.
+/// Names one of the conditions of a start. Another configuration may ask for others while it waits: what is told of
+/// those before is not told of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConditionId {
     /// How often this start has asked for others before.

@@ -1,4 +1,5 @@
-//! What keeps a process from going where it is sent: programs that have to come or go first, each with what is told of it.
+//! What keeps a process from going where it is sent: programs that have to come or go first, each with what is told of
+//! it.
 
 use std::fmt;
 use std::sync::Arc;

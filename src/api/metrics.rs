@@ -8,7 +8,8 @@ use crate::process::Moment;
 /// How long it took until a program was executed, counted by how long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpawnLatency {
-    /// How many took at most as long as the bound of the same place in [`BOUNDS_US`](Self::BOUNDS_US); the last: longer.
+    /// How many took at most as long as the bound of the same place in [`BOUNDS_US`](Self::BOUNDS_US); the last:
+    /// longer.
     pub counts: [u64; SpawnLatency::BOUNDS_US.len() + 1],
     /// All of them together.
     pub sum: Duration,
@@ -54,8 +55,8 @@ pub struct Metrics {
     pub rows: Vec<StatusRow>,
     /// What each of them has written to standard output and error, in bytes; in the same order.
     pub written: Vec<[u64; 2]>,
-    /// How often SIGKILL has ended each program that it has ended, where no stop was under way; also of programs that who asks
-    /// may not see.
+    /// How often SIGKILL has ended each program that it has ended, where no stop was under way; also of programs that
+    /// who asks may not see.
     pub killed: Vec<(String, u64)>,
     /// The daemon.
     pub daemon: DaemonFigures,

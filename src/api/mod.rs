@@ -1,6 +1,6 @@
 //! What can be asked of a supervisor and what it answers, as plain data: the language between the engine and everything
-//! around it. No text, no bytes, no thread. Each type has one `Display` (or one function) that words it; the codecs turn it
-//! into frames.
+//! around it. No text, no bytes, no thread. Each type has one `Display` (or one function) that words it; the codecs
+//! turn it into frames.
 //!
 //! - [`Query`] changes nothing and is answered within the turn; [`Watch`] changes nothing and is answered later, or as a
 //!   stream; [`Command`] changes something, is logged with its initiator.
@@ -18,11 +18,11 @@ mod exit_decision;
 mod flag;
 mod graph;
 mod held_back;
-mod keeping;
 #[cfg(feature = "http")]
 mod metrics;
 mod next_run;
 mod orphan_note;
+mod persistence;
 mod refusal;
 mod reply;
 mod request;
@@ -44,11 +44,11 @@ pub use exit_decision::{ExitDecision, ExitReason, ExitSetting};
 pub use flag::FlagRow;
 pub use graph::{GraphEdge, GraphRow};
 pub use held_back::{ChainStep, HeldBack, LastRequest};
-pub use keeping::Keeping;
 #[cfg(feature = "http")]
 pub use metrics::{DaemonFigures, Metrics, SpawnLatency};
 pub use next_run::{NextRun, time_of};
 pub use orphan_note::{Bystanders, OrphanNote};
+pub use persistence::Persistence;
 pub use refusal::{NameHint, Reached, Refusal, ReloadFailure, RollbackReason, ScaleFault, Unreached};
 pub use reply::{Changes, DaemonChanges, KeyChange, Reply, Reread, Updated};
 pub use request::{Amount, LogSource, Query, Request, RequestId, WaitFor, Watch};

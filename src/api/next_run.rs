@@ -15,15 +15,16 @@ const DAY: u64 = 24 * HOUR;
 pub struct NextRun {
     /// At this moment; `None`: after the end of a run.
     pub at: Option<Moment>,
-    /// What the clock shows then: seconds since 1970, and how many its zone is ahead of UTC. `None`: it goes by an interval.
+    /// What the clock shows then: seconds since 1970, and how many its zone is ahead of UTC. `None`: it goes by an
+    /// interval.
     pub clock: Option<(i64, i32)>,
     /// One more run begins when the present one has ended.
     pub queued: bool,
 }
 
 impl NextRun {
-    /// The same in seconds since 1970; `None`: after the end of a run. What goes by a clock has exactly its time: a moment is
-    /// some microseconds off, which can be a second.
+    /// The same in seconds since 1970; `None`: after the end of a run. What goes by a clock has exactly its time: a
+    /// moment is some microseconds off, which can be a second.
     pub fn seconds(&self, clock: WallClock) -> Option<u64> {
         match self.clock {
             Some((seconds, _)) => u64::try_from(seconds).ok(),

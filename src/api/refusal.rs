@@ -15,7 +15,7 @@ use crate::models::Right;
 use crate::process::{Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, StdinRefusal};
 use crate::util::plural::counted;
 
-pub(super) use text::Wanted;
+pub(super) use text::RightText;
 
 /// The state that was reached instead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,9 +10,9 @@ use super::blame::Blame;
 use super::command::{Act, Selector, list_of};
 use super::flag::FlagRow;
 use super::graph::GraphRow;
-use super::keeping::Keeping;
 #[cfg(feature = "http")]
 use super::metrics::Metrics;
+use super::persistence::Persistence;
 use super::refusal::Refusal;
 use super::request::WaitFor;
 use super::settings::ProgramSettings;
@@ -78,14 +78,15 @@ pub struct Reread {
 pub struct Updated {
     /// Which programs.
     pub changes: Changes,
-    /// Those that were restarted, and those that were because they need these, sorted; the others take their settings without, or at their next start.
+    /// Those that were restarted, and those that were because they need these, sorted; the others take their settings
+    /// without, or at their next start.
     pub restarted: Vec<String>,
     /// When the daemon goes back to the configuration before, unless it is confirmed.
     pub confirm_until: Option<Moment>,
     /// The daemon's own settings.
     pub daemon: DaemonChanges,
     /// What came of keeping it over a restart of the daemon, where somebody wants that.
-    pub saved: Option<Keeping>,
+    pub saved: Option<Persistence>,
 }
 
 /// What a request came to. [`Display`](fmt::Display) words those that are one sentence; the others are data, worded by
@@ -307,7 +308,7 @@ pub enum Reply {
         /// It does.
         enabled: bool,
         /// Whether that outlives the daemon; `None`: it is not known yet.
-        kept: Option<Keeping>,
+        kept: Option<Persistence>,
     },
     /// The flags that are set, and those that programs name.
     Flags(Vec<FlagRow>),
@@ -361,7 +362,7 @@ impl Act {
 
 impl Reply {
     /// The same once it is known whether it outlives the daemon.
-    pub fn kept(mut self, keeping: Keeping) -> Reply {
+    pub fn kept(mut self, keeping: Persistence) -> Reply {
         match &mut self {
             Reply::EnabledSet { kept, .. } => *kept = Some(keeping),
             Reply::Updated(updated) if updated.saved.is_some() => updated.saved = Some(keeping),

@@ -30,14 +30,14 @@ pub struct Run {
 }
 
 /// How many bytes of a command are shown.
-const LONGEST_TOLD: usize = 200;
+const MAX_SHOWN_BYTES: usize = 200;
 
 impl fmt::Display for Run {
     /// As it is typed, without the settings, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_ref().map(|name| format!("--name {name} ")).unwrap_or_default();
         let command = self.command.join(" ");
-        write!(f, "run {name}-- {}", crate::util::truncate::to_bytes(&command, LONGEST_TOLD))
+        write!(f, "run {name}-- {}", crate::util::truncate::to_bytes(&command, MAX_SHOWN_BYTES))
     }
 }
 

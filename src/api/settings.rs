@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A place in a configuration file that sets a key. Of a program that somebody runs by hand the file is `supervicectl run`, and the
-/// line 0; where the file can't be read it is `in force`, and the line 0.
+/// A place in a configuration file that sets a key. Of a program that somebody runs by hand the file is `supervicectl
+/// run`, and the line 0; where the file can't be read it is `in force`, and the line 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SettingSource {

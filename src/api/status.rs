@@ -11,7 +11,7 @@ use crate::models::{Hook, ProgramConfig, what_is_lost};
 #[cfg(feature = "xmlrpc")]
 use crate::process::Failure;
 use crate::process::{
-    Cause, Condition, Exit, HookFailure, LastWords, Moment, ProcessState, SpawnError, Told, signal_text,
+    Cause, Condition, Exit, HookFailure, LastWords, Moment, NotifyState, ProcessState, SpawnError, signal_text,
 };
 
 /// A hook that runs.
@@ -34,14 +34,14 @@ impl fmt::Display for RunningHook {
     }
 }
 
-/// What is added to the description of a process: the hook that runs, or else the one that has failed, unless that is told
-/// already.
+/// What is added to the description of a process: the hook that runs, or else the one that has failed, unless that is
+/// told already.
 pub(super) fn of_hooks(
     condition: &Condition,
     running: Option<RunningHook>,
     failure: Option<&HookFailure>,
 ) -> Option<String> {
-    let told = match condition {
+    let notify_state = match condition {
         Condition::Fatal { failure, .. } | Condition::Backoff { failure, .. } => failure.of_hook(),
         Condition::NotStarted
         | Condition::Stopped
@@ -61,7 +61,7 @@ pub(super) fn of_hooks(
         | Condition::Missed { .. }
         | Condition::Stopping { .. } => None,
     };
-    let failed = failure.filter(|failure| told.is_none_or(|told| told.hook != failure.hook));
+    let failed = failure.filter(|failure| notify_state.is_none_or(|notify_state| notify_state.hook != failure.hook));
     running.map(|hook| hook.to_string()).or_else(|| failed.map(HookFailure::to_string))
 }
 
@@ -105,7 +105,8 @@ pub struct StatusRow {
     pub bystanders: Option<Bystanders>,
     /// The process; `None` where there is none.
     pub pid: Option<i32>,
-    /// Its main process is stopped by this signal (SIGSTOP and the like). Looked up when somebody asks; the engine does not know it.
+    /// Its main process is stopped by this signal (SIGSTOP and the like). Looked up when somebody asks; the engine does
+    /// not know it.
     pub paused: Option<u8>,
     /// It is paused by request.
     pub pause_requested: bool,
@@ -131,7 +132,7 @@ pub struct StatusRow {
     /// It is a oneshot, and has done what it is for.
     pub completed: bool,
     /// What it has told of itself.
-    pub told: Option<Box<Told>>,
+    pub notify_state: Option<Box<NotifyState>>,
     /// Starts without an operator since the last operator's start.
     pub restarts: u64,
     /// What has happened to it since the daemon began.
@@ -171,13 +172,13 @@ impl StatusRow {
             line.push_str(&hook);
         }
         if let Some(signal) = self.paused {
-            line.push_str(&standstill(signal, self.pause_requested));
+            line.push_str(&paused_text(signal, self.pause_requested));
         }
         if let Some(held) = &self.held {
             line.push_str(&format!("; {held}"));
         }
-        if let Some(told) = &self.told {
-            line.push_str(&told.describe(now));
+        if let Some(notify_state) = &self.notify_state {
+            line.push_str(&notify_state.describe(now));
         }
         if let Some(next) = &self.next_run {
             line.push_str("; ");
@@ -204,12 +205,13 @@ impl StatusRow {
 }
 
 /// `, paused (SIGSTOP)`, where that was asked for; else somebody has stopped it, or it has done so itself: `, stopped by SIGSTOP`.
-pub(super) fn standstill(signal: u8, is_requested: bool) -> String {
+pub(super) fn paused_text(signal: u8, is_requested: bool) -> String {
     let signal = signal_text(signal);
     if is_requested { format!(", paused ({signal})") } else { format!(", stopped by {signal}") }
 }
 
-/// A transition of the past, or a note about something that did not change the state (`from` and `to` are the same then).
+/// A transition of the past, or a note about something that did not change the state (`from` and `to` are the same
+/// then).
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
     /// Whose.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::process::Moment;
 
-/// Tells monotonic moments by the wall clock of the present one. Times are kept monotonic and told when somebody asks: a
-/// board that starts in 1970 tells the right times as soon as its clock is set.
+/// Tells monotonic moments by the wall clock of the present one. Times are kept monotonic and told when somebody asks:
+/// a board that starts in 1970 tells the right times as soon as its clock is set.
 #[derive(Debug, Clone, Copy)]
 pub struct WallClock {
     /// The present moment.

@@ -7,15 +7,15 @@ use std::time::Duration;
 use super::held_back::{ChainStep, HeldBack, LastRequest};
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
-use super::status::{HistoryRow, RunningHook, of_hooks, standstill};
+use super::status::{HistoryRow, RunningHook, of_hooks, paused_text};
 use crate::models::{AutoRestart, ExitOn, Hook, ProgramConfig, what_is_lost};
 use crate::process::{
-    Condition, Exit, Failure, HookFailure, LastWords, Moment, ProcessState, RetryNumber, Told, signal_text, span,
+    Condition, Exit, Failure, HookFailure, LastWords, Moment, NotifyState, ProcessState, RetryNumber, signal_text, span,
 };
 use crate::util::quote::quote_word;
 
 /// How many transitions are shown in sentences.
-const TOLD: usize = 5;
+const SHOWN_TRANSITIONS: usize = 5;
 
 /// What happens next by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +79,8 @@ impl fmt::Display for NextStep {
     }
 }
 
-/// The way from a program that can't start, through those that wait as it does, to the one that is to blame. Empty where
-/// nothing keeps it from starting.
+/// The way from a program that can't start, through those that wait as it does, to the one that is to blame. Empty
+/// where nothing keeps it from starting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ObstacleChain {
     /// Each is what the one before it needs.
@@ -154,7 +154,8 @@ pub struct Why {
     pub bystanders: Option<Bystanders>,
     /// Its process, where one lives.
     pub pid: Option<i32>,
-    /// Its main process is stopped by this signal (SIGSTOP and the like). Looked up when somebody asks; the engine does not know it.
+    /// Its main process is stopped by this signal (SIGSTOP and the like). Looked up when somebody asks; the engine does
+    /// not know it.
     pub paused: Option<u8>,
     /// It is paused by request.
     pub pause_requested: bool,
@@ -179,7 +180,7 @@ pub struct Why {
     /// What is to blame where it can't start yet.
     pub chain: ObstacleChain,
     /// What it has told of itself.
-    pub told: Option<Box<Told>>,
+    pub notify_state: Option<Box<NotifyState>>,
     /// What happens next by itself, and when.
     pub next: Option<(NextStep, Moment)>,
     /// When its schedule starts it; `None`: it has none.
@@ -216,10 +217,10 @@ impl Why {
             description.push_str(&format!("; {hook}"));
         }
         if let Some(signal) = self.paused {
-            description.push_str(&standstill(signal, self.pause_requested));
+            description.push_str(&paused_text(signal, self.pause_requested));
         }
-        if let Some(told) = &self.told {
-            description.push_str(&told.describe(self.now));
+        if let Some(state) = &self.notify_state {
+            description.push_str(&state.describe(self.now));
         }
         if let Some(trouble) = &self.output_trouble {
             description = format!("{description}; {}", what_is_lost("output", trouble));
@@ -235,7 +236,7 @@ impl Why {
 
     /// The last transitions, oldest first.
     fn past(&self) -> impl Iterator<Item = String> {
-        let skip = self.history.len().saturating_sub(TOLD);
+        let skip = self.history.len().saturating_sub(SHOWN_TRANSITIONS);
         self.history.iter().skip(skip).map(|HistoryRow { at, from, to, pid, cause, .. }| {
             let ago = self.since(*at);
             let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
@@ -251,7 +252,7 @@ impl Why {
     fn last_request(&self) -> Option<String> {
         let LastRequest { verb, by, at } = self.last_request.as_ref()?;
         let is_it = |row: &HistoryRow| row.cause.request() == Some((*verb, by));
-        let told = self.history.iter().rev().take(TOLD).any(is_it);
+        let told = self.history.iter().rev().take(SHOWN_TRANSITIONS).any(is_it);
         (!told).then(|| format!("Last asked for, {} ago: {verb} requested {by}.", self.since(*at)))
     }
 
@@ -271,7 +272,7 @@ impl Why {
         }
         lines.extend(self.early_end());
         lines.extend(self.hook_failure.as_deref().into_iter().flat_map(of_hook_failure));
-        lines.extend(self.told.as_ref().and_then(|told| told.refusals()));
+        lines.extend(self.notify_state.as_ref().and_then(|notify| notify.refusals()));
         if self.config_changed {
             lines.push("Its configuration has changed since it was started; a restart applies it.".to_owned());
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::output_stream::Frames;
 use super::{ClientError, Controller};
-use crate::codec::frames::{Attached, MAX_TYPED, Typed};
+use crate::codec::frames::{Attached, AttachedInput, MAX_TYPED};
 use crate::models::WindowSize;
 
 /// A program that is to be run.
@@ -146,16 +146,16 @@ impl Attachment {
     }
 
     /// Types this into its terminal. [`flush`](Self::flush) sends it.
-    pub(crate) fn type_in(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_input(&mut self, bytes: &[u8]) {
         // In the worst case a byte is six in JSON.
         for piece in bytes.chunks(MAX_TYPED / 8) {
-            self.unsent.extend_from_slice(&Typed::keys(piece).frame());
+            self.unsent.extend_from_slice(&AttachedInput::keys(piece).frame());
         }
     }
 
     /// Tells the size of the window. [`flush`](Self::flush) sends it.
     pub(crate) fn resize(&mut self, size: WindowSize) {
-        self.unsent.extend_from_slice(&Typed::resized(size).frame());
+        self.unsent.extend_from_slice(&AttachedInput::resized(size).frame());
     }
 
     /// Bytes that wait to be sent.

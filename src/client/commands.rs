@@ -15,8 +15,8 @@ use crate::codec::frames::{
 /// What a command on several processes came to.
 #[derive(Debug)]
 pub struct Results {
-    /// For each, in the order in which they were named, the daemon's message or why it was not done. Behind them those that
-    /// need these and did not do what they should.
+    /// For each, in the order in which they were named, the daemon's message or why it was not done. Behind them those
+    /// that need these and did not do what they should.
     pub results: Vec<(String, Result<String, ClientError>)>,
     /// Those that were stopped or restarted as well, because they need these.
     pub also: Vec<String>,
@@ -103,9 +103,9 @@ impl Controller {
         self.on_terms("kill", name, terms, &[])
     }
 
-    /// Starts these in one operation: what they need comes first, and whoever waits for another one is started when that is
-    /// there. What it came to for each; an error of its own, for instance for a name that there is not, keeps no other one from
-    /// being started.
+    /// Starts these in one operation: what they need comes first, and whoever waits for another one is started when
+    /// that is there. What it came to for each; an error of its own, for instance for a name that there is not, keeps
+    /// no other one from being started.
     ///
     /// ```no_run
     /// use supervice::client::{Controller, Terms};
@@ -121,8 +121,8 @@ impl Controller {
     /// ```
     ///
     /// # Errors
-    /// As [`start_process_with`](Self::start_process_with), where nothing was begun; the code is `INVALID_REQUEST` of a daemon
-    /// that takes one name only.
+    /// As [`start_process_with`](Self::start_process_with), where nothing was begun; the code is `INVALID_REQUEST` of a
+    /// daemon that takes one name only.
     pub fn start_processes(&self, names: &[String], terms: Terms) -> Result<Results, ClientError> {
         self.on_all("start", names, terms, &[])
     }
@@ -151,8 +151,8 @@ impl Controller {
         self.on_all("kill", names, terms, &[])
     }
 
-    /// Sends a signal to the main process of a program, and to none of its workers; the daemon's message. `signal` is a name
-    /// (`HUP`, `SIGUSR1`) or a number.
+    /// Sends a signal to the main process of a program, and to none of its workers; the daemon's message. `signal` is a
+    /// name (`HUP`, `SIGUSR1`) or a number.
     ///
     /// # Errors
     /// [`ClientError::Failed`] where the process has no run, or the signal is none.
@@ -168,7 +168,8 @@ impl Controller {
         self.act("signal", &[("name", name.into()), ("signal", signal.into()), ("group", true.into())])
     }
 
-    /// Stops all of a process in its place (SIGSTOP) until [`resume`](Self::resume): its health checks rest, and its watchdog.
+    /// Stops all of a process in its place (SIGSTOP) until [`resume`](Self::resume): its health checks rest, and its
+    /// watchdog.
     ///
     /// # Errors
     /// [`ClientError::Failed`] where it is not `RUNNING` or `UNHEALTHY`.
@@ -184,8 +185,8 @@ impl Controller {
         self.act("resume", &[("name", name.into())])
     }
 
-    /// The daemon itself starts it no more: neither with the daemon, nor because another needs it, nor by its schedule. Where
-    /// there is a `state_dir`, the answer comes when that is on the disk.
+    /// The daemon itself starts it no more: neither with the daemon, nor because another needs it, nor by its schedule.
+    /// Where there is a `state_dir`, the answer comes when that is on the disk.
     ///
     /// # Errors
     /// As [`start_process`](Self::start_process).
@@ -207,8 +208,8 @@ impl Controller {
         self.ask(command, &[("name", name.into())], Pace::WhenDone)
     }
 
-    /// Has a process read its own configuration again, by its `reload_command` and `reload_signal`; the daemon's message when
-    /// that is done.
+    /// Has a process read its own configuration again, by its `reload_command` and `reload_signal`; the daemon's
+    /// message when that is done.
     ///
     /// ```no_run
     /// println!("{}", supervice::client::Controller::default().reload_process("web")?);
@@ -221,8 +222,8 @@ impl Controller {
         self.act("reloadprocess", &[("name", name.into())])
     }
 
-    /// Waits until a process is what is waited for (at once if it is already); the daemon's message. Without `timeout` for as
-    /// long as it takes.
+    /// Waits until a process is what is waited for (at once if it is already); the daemon's message. Without `timeout`
+    /// for as long as it takes.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -241,7 +242,8 @@ impl Controller {
         self.act("wait", &parameters)
     }
 
-    /// What [`update`](Self::update) would change; nothing is done. Values of variables, which may be secret, are hidden.
+    /// What [`update`](Self::update) would change; nothing is done. Values of variables, which may be secret, are
+    /// hidden.
     ///
     /// # Errors
     /// [`ClientError::Failed`] with everything that is wrong with the configuration.
@@ -257,8 +259,8 @@ impl Controller {
         self.ask("reread", &[("secrets", true.into())], Pace::WhenDone)
     }
 
-    /// As [`reread`](Self::reread), of another file than the daemon's own, which the daemon reads: an absolute path. Only for root
-    /// and the daemon's own user.
+    /// As [`reread`](Self::reread), of another file than the daemon's own, which the daemon reads: an absolute path.
+    /// Only for root and the daemon's own user.
     ///
     /// # Errors
     /// As [`reread`](Self::reread).
@@ -266,8 +268,8 @@ impl Controller {
         self.ask("reread", &[("file", file.into()), ("secrets", secrets.into())], Pace::WhenDone)
     }
 
-    /// Has so many instances of a program, whose file says `numprocs` = 2 or more: what was added is up when the answer comes,
-    /// and what is to go has ended. `save`: after a restart of the daemon as well.
+    /// Has so many instances of a program, whose file says `numprocs` = 2 or more: what was added is up when the answer
+    /// comes, and what is to go has ended. `save`: after a restart of the daemon as well.
     ///
     /// # Errors
     /// [`ClientError::Failed`] where it can't have them, or with those that did not do what they should.
@@ -305,8 +307,8 @@ impl Controller {
         self.ask("cat", &[("name", name.into()), ("secrets", secrets.into())], Pace::WhenDone)
     }
 
-    /// Has the daemon read its configuration again and apply all of it: what is new is started (if `autostart`), what is gone is
-    /// stopped and removed, what has changed is restarted. What has not changed keeps its process.
+    /// Has the daemon read its configuration again and apply all of it: what is new is started (if `autostart`), what
+    /// is gone is stopped and removed, what has changed is restarted. What has not changed keeps its process.
     ///
     /// With `confirm` the daemon goes back to the configuration before unless [`confirm`](Self::confirm) comes in this
     /// time, and at once when a program that was added or restarted becomes `FATAL` or `UNHEALTHY`.
@@ -322,8 +324,8 @@ impl Controller {
     /// ```
     ///
     /// # Errors
-    /// [`ClientError::Failed`] with everything that is wrong with the configuration (then nothing was changed), or with the
-    /// programs that did not do what they should.
+    /// [`ClientError::Failed`] with everything that is wrong with the configuration (then nothing was changed), or with
+    /// the programs that did not do what they should.
     pub fn update(&self, confirm: Option<Duration>) -> Result<Updated, ClientError> {
         self.update_within(confirm, None)
     }
@@ -343,8 +345,8 @@ impl Controller {
     /// Keeps what an [`update`](Self::update) has changed; the daemon's message.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] where nothing waits to be confirmed; an update that was to be, and has changed nothing, is none of
-    /// these.
+    /// [`ClientError::Failed`] where nothing waits to be confirmed; an update that was to be, and has changed nothing,
+    /// is none of these.
     pub fn confirm(&self) -> Result<String, ClientError> {
         self.act("confirm", &[])
     }
@@ -361,8 +363,8 @@ impl Controller {
         self.ask("history", &named(name), Pace::AtOnce).map(|answer: Answer| answer.history)
     }
 
-    /// Who needs whom: of all processes, or of these, what they need and who needs them, directly or not; in the order of the
-    /// configuration.
+    /// Who needs whom: of all processes, or of these, what they need and who needs them, directly or not; in the order
+    /// of the configuration.
     ///
     /// ```no_run
     /// for process in supervice::client::Controller::default().graph(&["web".to_owned()])? {
@@ -379,8 +381,8 @@ impl Controller {
         self.pages("graph", &names)
     }
 
-    /// How long the starts have taken that were last asked for, what they waited for, and the way to the one that was ready last:
-    /// of all processes, or of these and of what they waited for.
+    /// How long the starts have taken that were last asked for, what they waited for, and the way to the one that was
+    /// ready last: of all processes, or of these and of what they waited for.
     ///
     /// ```no_run
     /// let blame = supervice::client::Controller::default().blame(&[])?;

@@ -31,7 +31,8 @@ pub enum ClientError {
         /// The user id of the listener.
         uid: u32,
     },
-    /// The daemon has ended before it answered, or in the middle of a sequence of frames. The command may have been done.
+    /// The daemon has ended before it answered, or in the middle of a sequence of frames. The command may have been
+    /// done.
     Ended {
         /// The socket; nobody listens at it any more.
         socket: String,

@@ -42,7 +42,8 @@ impl Controller {
     /// When this returns the daemon is listening for us: whatever happens from then on is in the stream.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] with the code `INVALID_REQUEST` for a type that is none; see [`ClientError`] for the others.
+    /// [`ClientError::Failed`] with the code `INVALID_REQUEST` for a type that is none; see [`ClientError`] for the
+    /// others.
     pub fn events(&self, types: &[&str], history: usize) -> Result<EventStream, ClientError> {
         let request = json!({ "command": "events", "types": types, "history": history });
         let mut stream = EventStream { frames: self.open(&request)?, over: false };

@@ -181,7 +181,8 @@ impl Controller {
         };
         let address = address.map_err(no_daemon)?;
         loop {
-            // A daemon that was stopped accepts nobody: without this, connect would wait for ever once its queue is full.
+            // A daemon that was stopped accepts nobody: without this, connect would wait for ever once its queue is
+            // full.
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             let left = TimeVal::milliseconds(i64::try_from(left.as_millis()).unwrap_or(i64::MAX / 2000));
             setsockopt(&fd, sockopt::SendTimeout, &left).map_err(no_daemon)?;

@@ -62,7 +62,8 @@ impl Controller {
         self.read_output(name, stderr, amount, true)
     }
 
-    /// Empties the log files of a process (not the rotated ones) and the daemon's memory of its output; the daemon's message.
+    /// Empties the log files of a process (not the rotated ones) and the daemon's memory of its output; the daemon's
+    /// message.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -70,8 +71,8 @@ impl Controller {
         self.act("clear", &[("name", name.into())])
     }
 
-    /// Writes to the standard input of a process; the daemon's message. A program that has `stdin = pipe` takes it, all or
-    /// nothing.
+    /// Writes to the standard input of a process; the daemon's message. A program that has `stdin = pipe` takes it, all
+    /// or nothing.
     ///
     /// ```no_run
     /// supervice::client::Controller::default().write_stdin("console", b"say hello\n")?;
@@ -79,8 +80,9 @@ impl Controller {
     /// ```
     ///
     /// # Errors
-    /// [`ClientError::Failed`], with the [refusal](ClientError::refusal) `stdin_full` where the program does not read what was
-    /// written before, `stdin_closed` where it never will, `stdin_no_pipe` and `not_running`. See [`ClientError`].
+    /// [`ClientError::Failed`], with the [refusal](ClientError::refusal) `stdin_full` where the program does not read
+    /// what was written before, `stdin_closed` where it never will, `stdin_no_pipe` and `not_running`. See
+    /// [`ClientError`].
     pub fn write_stdin(&self, name: &str, bytes: &[u8]) -> Result<String, ClientError> {
         let (key, value) = match std::str::from_utf8(bytes) {
             Ok(text) => ("text", text.to_owned()),
@@ -100,7 +102,8 @@ impl Controller {
     /// Has the machine of which the daemon is the init turned off, started anew or halted; the daemon's message.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] where it is not the machine's init: nothing was done. See [`ClientError`] for the others.
+    /// [`ClientError::Failed`] where it is not the machine's init: nothing was done. See [`ClientError`] for the
+    /// others.
     pub fn power(&self, power: Power) -> Result<String, ClientError> {
         self.act(power.command(), &[])
     }

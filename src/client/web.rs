@@ -9,7 +9,7 @@ use crate::codec::frames::{self, ErrorCode, HEADER};
 use crate::util::base64;
 
 /// Bytes of a response's head, or of the line that begins a chunk, at most.
-const LONGEST_HEAD: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// How far a response has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl WebWire {
         match self.part {
             Part::Head => {
                 let Some(end) = find(&self.raw, b"\r\n\r\n") else {
-                    return if self.raw.len() > LONGEST_HEAD { Err(odd("no answer of HTTP")) } else { Ok(false) };
+                    return if self.raw.len() > MAX_HEAD_BYTES { Err(odd("no answer of HTTP")) } else { Ok(false) };
                 };
                 let head = String::from_utf8_lossy(self.raw.get(..end).unwrap_or_default()).into_owned();
                 self.raw.drain(..end + 4);

@@ -1,4 +1,5 @@
-//! A connection to a daemon: one that carries frames, or HTTP in which they are wrapped. What is above it sees frames alone.
+//! A connection to a daemon: one that carries frames, or HTTP in which they are wrapped. What is above it sees frames
+//! alone.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
@@ -55,7 +56,8 @@ impl Wire {
 
     /// Reads once, and adds what frames there are by then.
     pub(super) fn read_some(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
-        // The answer about some twenty processes fits; a larger one's further reads cost less than pages that nobody needs.
+        // The answer about some twenty processes fits; a larger one's further reads cost less than pages that nobody
+        // needs.
         let mut chunk = [0; 16 * 1024];
         let read = match self {
             Wire::Frames(stream) => stream.read(&mut chunk),

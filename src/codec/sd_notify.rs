@@ -6,7 +6,7 @@ use crate::process::{Moment, NoMain, Notification, WatchdogReport};
 use crate::util::truncate::to_bytes;
 
 /// Bytes of a status that are kept: it comes from outside.
-const LONGEST_STATUS: usize = 200;
+const MAX_STATUS_BYTES: usize = 200;
 
 /// What a message says. Lines that say nothing to us, and values that are none, are passed over.
 pub fn parse(message: &[u8]) -> Notification {
@@ -57,18 +57,18 @@ fn moment(since_boot: Duration) -> Option<Moment> {
     u64::try_from(since_boot.as_nanos()).ok().map(Moment::from_nanos)
 }
 
-/// Text that can be shown wherever a line is: without anything that controls a terminal, ends a line, or turns its direction
-/// round.
+/// Text that can be shown wherever a line is: without anything that controls a terminal, ends a line, or turns its
+/// direction round.
 fn plain(text: &[u8]) -> String {
     let is_plain = |letter: char| {
         !letter.is_control()
             && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     // What is cut off in the end need not be looked at.
-    let start = text.get(..LONGEST_STATUS * 2).unwrap_or(text);
+    let start = text.get(..MAX_STATUS_BYTES * 2).unwrap_or(text);
     let text: String =
         String::from_utf8_lossy(start).chars().map(|letter| if is_plain(letter) { letter } else { '?' }).collect();
-    to_bytes(text.trim(), LONGEST_STATUS).to_owned()
+    to_bytes(text.trim(), MAX_STATUS_BYTES).to_owned()
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(status("gespr\u{e4}ch".as_bytes()).as_deref(), Some("gespr\u{e4}ch"));
         assert_eq!(status(b"a\xffb\xc3").as_deref(), Some("a\u{fffd}b\u{fffd}"));
         assert_eq!(status("abc\u{202e}def\u{2029}".as_bytes()).as_deref(), Some("abc?def?"));
-        assert_eq!(status("\u{e4}".repeat(300).as_bytes()).map(|text| text.len()), Some(LONGEST_STATUS));
+        assert_eq!(status("\u{e4}".repeat(300).as_bytes()).map(|text| text.len()), Some(MAX_STATUS_BYTES));
         assert_eq!(status(b"a=b").as_deref(), Some("a=b"));
         assert_eq!(status(b"  ").as_deref(), Some(""));
     }
@@ -137,7 +137,7 @@ mod tests {
         #[test]
         fn whatever_comes_is_survived_and_shown_plainly(message in proptest::collection::vec(any::<u8>(), 0..600)) {
             let status = parse(&[b"STATUS=".as_slice(), &message].concat()).status.unwrap_or_default();
-            prop_assert!(status.len() <= LONGEST_STATUS && !status.chars().any(char::is_control), "{status:?}");
+            prop_assert!(status.len() <= MAX_STATUS_BYTES && !status.chars().any(char::is_control), "{status:?}");
             parse(&message);
         }
     }

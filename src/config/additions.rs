@@ -1,5 +1,5 @@
-//! What somebody has asked for at run time in addition to what the file says: other numbers of instances, and instances of
-//! templates.
+//! What somebody has asked for at run time in addition to what the file says: other numbers of instances, and instances
+//! of templates.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::models::{Dependency, DependencyKind, DependencyTarget, Dialect, Progr
 
 /// How many instances of a program somebody wants in place of those of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Scale {
+pub(crate) struct ScaleOverride {
     /// The program that has several.
     pub program: String,
     /// The `numprocs` of the file for which this holds; `None`: it holds whatever the file says.
@@ -29,7 +29,7 @@ pub(crate) struct Scale {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Additions {
     /// One for each program at most.
-    pub scales: Vec<Scale>,
+    pub scales: Vec<ScaleOverride>,
     /// Programs of templates, `worker@us`.
     pub instances: Vec<String>,
 }
@@ -103,8 +103,8 @@ fn needs_the_same(one: &Arc<ProgramConfig>, other: &Arc<ProgramConfig>, targets:
         && without(one) == without(other)
 }
 
-/// Loads a file with what was added to it; where it does not hold with that, with as much of it as it holds with: what is wrong
-/// with one number of instances must not cost the others. Also tells whose numbers were left out, and why.
+/// Loads a file with what was added to it; where it does not hold with that, with as much of it as it holds with: what
+/// is wrong with one number of instances must not cost the others. Also tells whose numbers were left out, and why.
 ///
 /// # Errors
 ///
@@ -146,9 +146,10 @@ impl Additions {
         self.scales.is_empty() && self.instances.is_empty()
     }
 
-    /// The programs whose numbers hold no more by what a file says: it has another number now, or was read without theirs.
+    /// The programs whose numbers hold no more by what a file says: it has another number now, or was read without
+    /// theirs.
     pub(crate) fn ended_scales(&self, scaled: &[Scaled]) -> Vec<String> {
-        let holds = |scale: &Scale| {
+        let holds = |scale: &ScaleOverride| {
             scaled.iter().any(|found| found.program == scale.program && scale.in_file == Some(found.in_file))
         };
         self.scales.iter().filter(|scale| !holds(scale)).map(|scale| scale.program.clone()).collect()
@@ -162,8 +163,8 @@ impl Additions {
         Some((wanted, scale.at_most.max(in_file).max(wanted)))
     }
 
-    /// These programs, which were read without the additions, with what a reading of the same file has that had them; and the
-    /// instances that nothing makes any more.
+    /// These programs, which were read without the additions, with what a reading of the same file has that had them;
+    /// and the instances that nothing makes any more.
     pub(crate) fn applied(
         &self,
         programs: Vec<Arc<ProgramConfig>>,

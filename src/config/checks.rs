@@ -210,7 +210,7 @@ impl Checks {
                 Err(error) => Err(unreached(path, &error, hint)),
                 Ok(found) if found.is_dir() => Err(unfit(path, "is a directory", hint)),
                 Ok(_) if access(path, AccessFlags::X_OK).is_err() => Err(unfit(path, "is not executable", hint)),
-                Ok(_) => match exec_trouble::lack(Path::new(path)) {
+                Ok(_) => match exec_trouble::missing_interpreter(Path::new(path)) {
                     Some(lack) => {
                         let fault =
                             Fault::new(format!("{path} can not be executed: {lack}"), "it will not start before");

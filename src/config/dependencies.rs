@@ -21,13 +21,14 @@ use crate::util::topology::Topology;
 pub(crate) use edges::{Edge, edges};
 
 /// Circles that are told at most.
-const MOST_CIRCLES: usize = 50;
+const MAX_CIRCLES: usize = 50;
 
 /// How many unknown names are compared with all known ones.
-const MOST_SUGGESTIONS: usize = 100;
+const MAX_SUGGESTIONS: usize = 100;
 
-/// Dependencies from process to process that a configuration may have. Those of many instances on many instances multiply.
-const MOST_EDGES: usize = 1_000_000;
+/// Dependencies from process to process that a configuration may have. Those of many instances on many instances
+/// multiply.
+const MAX_EDGES: usize = 1_000_000;
 
 /// The section that a process comes from.
 #[derive(Clone, Copy)]
@@ -53,7 +54,7 @@ pub(crate) fn check(
     let mut checker = Checker { programs, origins, scope, report, told: HashSet::new() };
     let programs = checker.programs;
     let mut unknown = Vec::new();
-    let edges = edges(programs, MOST_EDGES, &mut |from, kind, dependency| unknown.push((from, kind, dependency)));
+    let edges = edges(programs, MAX_EDGES, &mut |from, kind, dependency| unknown.push((from, kind, dependency)));
     for (from, kind, dependency) in unknown {
         let fault = match left_out(scaled, &dependency.target) {
             // Of what is scaled down the order and the wish hold for as many as there are.
@@ -61,14 +62,14 @@ pub(crate) fn check(
             Some(scaled) => too_few(scaled, dependency),
             None => checker.unknown(dependency),
         };
-        checker.tell(from, kind, &dependency.to_string(), fault);
+        checker.report(from, kind, &dependency.to_string(), fault);
     }
     let Some(edges) = edges else {
-        let message = format!("more than {MOST_EDGES} dependencies from process to process");
+        let message = format!("more than {MAX_EDGES} dependencies from process to process");
         let fault = Fault::new(message, "depend on fewer instances, or on a program that depends on them");
         let first =
             programs.iter().position(|program| DependencyKind::ALL.iter().any(|kind| !kind.of(program).is_empty()));
-        return checker.tell_any(first.unwrap_or(0), fault);
+        return checker.report_any(first.unwrap_or(0), fault);
     };
     for edge in &edges {
         checker.condition(edge);
@@ -76,8 +77,8 @@ pub(crate) fn check(
     checker.circles(&edges);
 }
 
-/// The names of programs each of which waits for the next, and the last one for the first. No file is taken that has such, but
-/// what is in force may be of two readings of one.
+/// The names of programs each of which waits for the next, and the last one for the first. No file is taken that has
+/// such, but what is in force may be of two readings of one.
 pub(crate) fn circle<'p>(programs: &'p [Arc<ProgramConfig>]) -> Option<Vec<&'p str>> {
     let programs: Vec<&'p ProgramConfig> = programs.iter().map(AsRef::as_ref).collect();
     let edges = edges(&programs, usize::MAX, &mut |_, _, _| ())?;
@@ -97,8 +98,8 @@ pub(crate) fn circle<'p>(programs: &'p [Arc<ProgramConfig>]) -> Option<Vec<&'p s
     )
 }
 
-/// In supervisord's dialect the name of a process does not tell its section: what names a section names its processes from
-/// here on.
+/// In supervisord's dialect the name of a process does not tell its section: what names a section names its processes
+/// from here on.
 fn name_processes(programs: &mut [ProgramConfig], origins: &[Origin<'_>]) {
     let mut sections: Vec<(&str, String)> =
         origins.iter().zip(programs.iter()).map(|(origin, program)| (origin.name, program.name.clone())).collect();
@@ -177,7 +178,7 @@ impl<'d> Checker<'_, 'd, '_, '_> {
     }
 
     /// Reports what is wrong with one of the dependencies of a process.
-    fn tell(&mut self, process: usize, kind: DependencyKind, value: &str, fault: Fault) {
+    fn report(&mut self, process: usize, kind: DependencyKind, value: &str, fault: Fault) {
         let Some(origin) = self.origins.get(process) else { return };
         let Some(entry) = self.entry(process, kind) else { return };
         if self.told.insert(format!("{} {} {value} {}", origin.name, kind.as_str(), fault.message)) {
@@ -186,7 +187,7 @@ impl<'d> Checker<'_, 'd, '_, '_> {
     }
 
     /// Reports what is wrong with the dependencies of a process taken together.
-    fn tell_any(&mut self, process: usize, fault: Fault) {
+    fn report_any(&mut self, process: usize, fault: Fault) {
         let entry = DependencyKind::ALL.into_iter().find_map(|kind| self.entry(process, kind));
         let Some((origin, entry)) = self.origins.get(process).zip(entry) else { return };
         Fields { view: origin.view, scope: self.scope, report: self.report }.error(&entry, fault);
@@ -211,7 +212,7 @@ impl<'d> Checker<'_, 'd, '_, '_> {
 
     /// What may have been meant by the name of a program that is none.
     fn nearest(&self, name: &str, dependency: &Dependency, remedy: &str) -> String {
-        if self.told.len() >= MOST_SUGGESTIONS {
+        if self.told.len() >= MAX_SUGGESTIONS {
             return format!("name a program that is configured, {remedy}");
         }
         let is_known = |name: &str| self.origins.iter().any(|origin| origin.name == name);
@@ -267,7 +268,7 @@ impl<'d> Checker<'_, 'd, '_, '_> {
         };
         let Some(text) = self.programs.get(from).and_then(|program| edge.dependency(program)) else { return };
         let text = text.to_string();
-        self.tell(from, edge.kind, &text, fault);
+        self.report(from, edge.kind, &text, fault);
     }
 
     /// Every circle with its whole path; each program in it with the place of its key.
@@ -278,7 +279,7 @@ impl<'d> Checker<'_, 'd, '_, '_> {
         if topology.depths().is_some() {
             return;
         }
-        for circle in topology.circles(MOST_CIRCLES) {
+        for circle in topology.circles(MAX_CIRCLES) {
             let Some(first) = circle.first().copied() else { continue };
             let mut path = String::new();
             let mut start = None;
@@ -301,7 +302,7 @@ impl<'d> Checker<'_, 'd, '_, '_> {
             path.push_str(self.programs.get(first as usize).map_or("", |program| &program.name));
             if let Some((kind, text)) = start {
                 let fault = Fault::new(format!("each waits for the next: {path}"), "remove one of these dependencies");
-                self.tell(first as usize, kind, &text, fault);
+                self.report(first as usize, kind, &text, fault);
             }
         }
     }

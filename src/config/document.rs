@@ -1,8 +1,8 @@
 //! A configuration as text: sections and keys in their order, merged across files, each with its place, and what each
 //! section inherits. [`reader`](super::reader) fills it.
 //!
-//! Ten thousand sections are read at each reload, so that a section costs few pieces of memory and a key is looked up by a
-//! number: its name is hashed once, when its line is read.
+//! Ten thousand sections are read at each reload, so that a section costs few pieces of memory and a key is looked up
+//! by a number: its name is hashed once, when its line is read.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -207,8 +207,8 @@ impl Document {
         Document { guess: Some(Guess::Holds), ..Document::new(Dialect::Supervice) }
     }
 
-    /// It was read by a guess, which is none from now on: may it be supervisord's? Whatever the rules, by which more or less is a
-    /// comment, all that could tell stands in the names of sections and in this value.
+    /// It was read by a guess, which is none from now on: may it be supervisord's? Whatever the rules, by which more or
+    /// less is a comment, all that could tell stands in the names of sections and in this value.
     pub(crate) fn take_doubt(&mut self) -> bool {
         let guess = self.guess.take();
         let files = self.section(INCLUDE_SECTION).and_then(|include| include.get(INCLUDE_FILES));

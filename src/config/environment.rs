@@ -10,7 +10,8 @@ use crate::util::errno;
 /// An env file may hold this many bytes.
 const MAX_ENV_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Why the value of an `environment` key can't be understood. The values themselves are never repeated: they may be secrets.
+/// Why the value of an `environment` key can't be understood. The values themselves are never repeated: they may be
+/// secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvironmentError {
     /// Text without a `=`.
@@ -143,8 +144,8 @@ fn quoted_value<'t>(name: &str, quote: char, text: &'t str) -> Result<(&'t str, 
     Err(EnvironmentError::AfterQuote { name: name.to_owned() })
 }
 
-/// Parses `KEY=value,KEY2="with, comma"` as supervisord does, whose words are those of Python's `shlex` without POSIX rules: a
-/// bare value holds ASCII letters, digits and `_/.+-():`; `#` begins a comment.
+/// Parses `KEY=value,KEY2="with, comma"` as supervisord does, whose words are those of Python's `shlex` without POSIX
+/// rules: a bare value holds ASCII letters, digits and `_/.+-():`; `#` begins a comment.
 pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, String)>, EnvironmentError> {
     let tokens = tokens(text)?;
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -166,7 +167,8 @@ pub(crate) fn parse_supervisord_environment(text: &str) -> Result<Vec<(String, S
     Ok(pairs)
 }
 
-/// What supervisord takes away from such a text, or ignores of it, without a word: probably a mistake with quotes or commas.
+/// What supervisord takes away from such a text, or ignores of it, without a word: probably a mistake with quotes or
+/// commas.
 pub(crate) fn lost_in_supervisord_environment(text: &str) -> Option<String> {
     let tokens = tokens(text).ok()?;
     tokens.chunks(4).find_map(|words| match words {
@@ -278,9 +280,9 @@ impl std::error::Error for EnvFileError {
     }
 }
 
-/// Reads a file of `KEY=VALUE` lines in their order: blank lines and lines that begin with `#` are skipped, one
-/// pair of quotes around a value is stripped, `export ` before the name is allowed. It never blocks: only a
-/// regular file of at most 1 MiB is read. A link that is neither root's nor the caller's is followed to files of its owner alone.
+/// Reads a file of `KEY=VALUE` lines in their order: blank lines and lines that begin with `#` are skipped, one pair of
+/// quotes around a value is stripped, `export ` before the name is allowed. It never blocks: only a regular file of at
+/// most 1 MiB is read. A link that is neither root's nor the caller's is followed to files of its owner alone.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! What `%` means in a value. In supervice's dialect only the literal text `%(process_num)s` is replaced; in supervisord's a
-//! value is formatted as Python's `%` operator does it.
+//! What `%` means in a value. In supervice's dialect only the literal text `%(process_num)s` is replaced; in
+//! supervisord's a value is formatted as Python's `%` operator does it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

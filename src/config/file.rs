@@ -26,8 +26,8 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, ReadError> {
     text_of(file.map_err(ReadError::Io)?, limit)
 }
 
-/// As [`read_text`], of a file that is read on behalf of a program: links of another user are followed to files of that user
-/// alone, so that a program gets nothing to see that its user may not read.
+/// As [`read_text`], of a file that is read on behalf of a program: links of another user are followed to files of that
+/// user alone, so that a program gets nothing to see that its user may not read.
 pub(crate) fn read_guarded_text(path: &Path, limit: u64) -> Result<String, ReadError> {
     text_of(guarded_path::open(path, Access::Read).map_err(ReadError::Io)?, limit)
 }

@@ -15,7 +15,7 @@ use crate::models::{Dialect, HttpAddress, HttpConfig};
 pub(crate) const SUPERVISORD_SOCKET_MODE: u32 = 0o700;
 
 /// Sockets that may be asked for, besides the control socket.
-const MOST_SOCKETS: usize = 32;
+const MAX_SOCKETS: usize = 32;
 
 /// Reads the sections, and checks what their keys say together.
 pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, report: &mut Report) -> Vec<HttpConfig> {
@@ -41,8 +41,8 @@ pub(crate) fn read(document: &Document, scope: Scope<'_>, checks: &mut Checks, r
         };
         check_keys(&view, section, document.dialect, report);
         let (http, is_placed) = read_section(view, section, scope, checks, report);
-        if all.len() == MOST_SOCKETS {
-            let fault = Fault::new(format!("more than {MOST_SOCKETS} sockets"), "remove some of these sections");
+        if all.len() == MAX_SOCKETS {
+            let fault = Fault::new(format!("more than {MAX_SOCKETS} sockets"), "remove some of these sections");
             report.error(section_diagnostic(&view, fault));
             break;
         }

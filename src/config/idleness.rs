@@ -7,8 +7,8 @@ use super::fields::Fields;
 use super::keys::Section;
 use crate::models::SupervisorConfig;
 
-/// Warns where nothing is started that could end, or something never ends for good. What is allowed all the same: somebody may
-/// start a program, and another configuration may come.
+/// Warns where nothing is started that could end, or something never ends for good. What is allowed all the same:
+/// somebody may start a program, and another configuration may come.
 pub(super) fn check(config: &SupervisorConfig, document: &Document, scope: Scope<'_>, report: &mut Report) {
     let Some(view) = document.section(Section::Supervice.name()).filter(|_| config.exit_when_idle) else { return };
     let mut fields = Fields { view, scope, report };

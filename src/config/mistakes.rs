@@ -1,5 +1,5 @@
-//! Lines that a typing mistake has turned into something else than was meant: a header that is a key, a value or a comment,
-//! a key that is part of the value above it.
+//! Lines that a typing mistake has turned into something else than was meant: a header that is a key, a value or a
+//! comment, a key that is part of the value above it.
 
 use super::diagnostic::Fault;
 use crate::models::{Dialect, StartCondition};
@@ -101,8 +101,8 @@ pub(super) fn continues_conditions(open_key: &str, line: &str) -> bool {
 /// A value of more lines than this is not looked into.
 pub(super) const MAX_LINES: usize = 100;
 
-/// Whether a value plainly goes on in the next line, whatever that looks like: it has not begun yet, or it ends with a comma,
-/// within quotes, or with a backslash.
+/// Whether a value plainly goes on in the next line, whatever that looks like: it has not begun yet, or it ends with a
+/// comma, within quotes, or with a backslash.
 pub(super) fn continues_on_purpose(lines: &[&str]) -> bool {
     let value = if lines.len() > MAX_LINES { String::new() } else { lines.join("\n") };
     let value = value.trim();

@@ -17,8 +17,8 @@
 //!    reader, the check for unknown keys, [`diff`], [`changed_keys`] and [`needs_restart`] go through that table.
 //! 3. The code that uses the field.
 //!
-//! Tests then name what is left: an item in the man page, the key in the file of recordings that sets every key, and the
-//! README's table, which `UPDATE_GOLDEN=1 cargo test` writes.
+//! Tests then name what is left: an item in the man page, the key in the file of recordings that sets every key, and
+//! the README's table, which `UPDATE_GOLDEN=1 cargo test` writes.
 
 mod access;
 mod additions;
@@ -66,7 +66,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::util::command_line::{SplitError, split_command};
-pub(crate) use additions::{Additions, Scale, Scaled, load_with_most};
+pub(crate) use additions::{Additions, ScaleOverride, Scaled, load_with_most};
 pub(crate) use checks::unwritable;
 pub(crate) use daemon::socket_of;
 pub(crate) use dependencies::{circle as dependency_circle, edges as dependency_edges, start_stages};
@@ -77,7 +77,7 @@ pub(crate) use origins::ProgramOrigins;
 pub use plan::{ChangedSetting, KeyDiff, ReloadPlan, changed_keys, changed_settings, diff, needs_restart};
 pub(crate) use plan::{all_keys, diff_shared, differ_in_number_alone};
 pub use print::{Secrets, to_json};
-pub(crate) use shared::{Configuration, Reading};
+pub(crate) use shared::{Configuration, LoadResult};
 #[cfg(feature = "attach")]
 pub(crate) use transient::TransientProgram;
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "who comes in by HTTP is asked for there alone"))]
@@ -109,8 +109,8 @@ pub struct LoadOptions {
     pub strict: bool,
     /// The rules by which the file is read; `None`: its sections tell.
     pub dialect: Option<Dialect>,
-    /// The daemon runs already. That its socket, pid file or log could not be made now is a warning: it has them, or makes
-    /// them anew when it can, and a change of them is for the next start.
+    /// The daemon runs already. That its socket, pid file or log could not be made now is a warning: it has them, or
+    /// makes them anew when it can, and a change of them is for the next start.
     pub reload: bool,
 }
 
@@ -199,8 +199,8 @@ pub(crate) fn load_with(
     Ok(Loaded { config, warnings: report.warnings, files, logfile_given, pidfile_given, origins, scaled })
 }
 
-/// Reads a configuration by the rules that its sections ask for. Which comments there are, and with them what is included,
-/// hangs on the dialect, which hangs on all files: where it is not plain at once, it is read by both.
+/// Reads a configuration by the rules that its sections ask for. Which comments there are, and with them what is
+/// included, hangs on the dialect, which hangs on all files: where it is not plain at once, it is read by both.
 fn read_in_its_dialect(read: &dyn Fn(Document) -> Result<Texts, ConfigError>) -> Result<Texts, ConfigError> {
     let mut guess = read(Document::guess())?;
     // Faults of grammar may have kept some of it from being read.
@@ -209,12 +209,12 @@ fn read_in_its_dialect(read: &dyn Fn(Document) -> Result<Texts, ConfigError>) ->
     }
     drop(guess);
     let theirs = read(Document::new(Dialect::Supervisord))?;
-    let is_theirs = |texts: &Texts| texts.document.section(Section::Supervisord.name()).is_some();
-    if is_theirs(&theirs) {
+    let is_supervisord = |texts: &Texts| texts.document.section(Section::Supervisord.name()).is_some();
+    if is_supervisord(&theirs) {
         return Ok(theirs);
     }
     let ours = read(Document::new(Dialect::Supervice))?;
-    Ok(if is_theirs(&ours) { theirs } else { ours })
+    Ok(if is_supervisord(&ours) { theirs } else { ours })
 }
 
 /// All files of a configuration, read by the rules of one dialect.
@@ -240,8 +240,8 @@ impl Texts {
     }
 }
 
-/// A file without any section is what a full disk, or an editor that has not finished, leaves of one: a reload of it would stop
-/// everything. (One whose text is no section either has faults of its own.)
+/// A file without any section is what a full disk, or an editor that has not finished, leaves of one: a reload of it
+/// would stop everything. (One whose text is no section either has faults of its own.)
 fn refuse_nothing(main: &Arc<Path>, document: &Document, report: &mut Report) {
     if document.sections().next().is_none() && report.problems.is_empty() {
         let hint = "write [supervice], with nothing in it, for a daemon without programs";
@@ -392,7 +392,7 @@ fn build<'d>(
             for view in document.sections() {
                 if let SectionKind::Program(kind, name) = section_kind(view.name, document.dialect) {
                     let group = groups.get(name).copied();
-                    let whose = program::Whose { kind, name, instance: document.instance(name), group };
+                    let whose = program::ProgramIdentity { kind, name, instance: document.instance(name), group };
                     programs.extend(program::read(view, whose, &context, &mut checks, report));
                     origins.resize(programs.len(), Origin { name, view });
                 }
@@ -490,13 +490,13 @@ mod tests {
         ] {
             std::fs::write(&main, text).expect("written");
             let both = [Dialect::Supervisord, Dialect::Supervice].map(|dialect| read(Document::new(dialect)));
-            let is_theirs = both.iter().flatten().any(|texts| texts.document.section("supervisord").is_some());
+            let is_supervisord = both.iter().flatten().any(|texts| texts.document.section("supervisord").is_some());
             let read = read_in_its_dialect(&read).expect("it is there");
-            assert_eq!(read.document.dialect == Dialect::Supervisord, is_theirs, "{text}");
+            assert_eq!(read.document.dialect == Dialect::Supervisord, is_supervisord, "{text}");
             assert!(!read.document.is_guess(), "{text}");
-            found.push(is_theirs);
+            found.push(is_supervisord);
         }
-        assert_eq!(found.iter().filter(|is_theirs| **is_theirs).count(), 8, "{found:?}");
+        assert_eq!(found.iter().filter(|is_supervisord| **is_supervisord).count(), 8, "{found:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) fn fault(path: &Path) -> Option<Fault> {
     let real = path.canonicalize().ok()?;
     let file = fs::metadata(&real).ok()?;
     if let Some(who) = writers(&file) {
-        return Some(told(&format!("{who} can write to this file"), "chown root and chmod go-w it"));
+        return Some(ownership_fault(&format!("{who} can write to this file"), "chown root and chmod go-w it"));
     }
     let absolute = std::path::absolute(path).ok()?;
     // Both that of the file and that of the link by which it was named.
@@ -25,12 +25,15 @@ pub(crate) fn fault(path: &Path) -> Option<Fault> {
         let is_kept = found.mode() & 0o1000 != 0 && found.uid() == 0 && is_roots(path);
         let directory = directory.display();
         (!is_kept).then(|| {
-            told(&format!("{who} can put another file in its place"), &format!("chown root and chmod go-w {directory}"))
+            ownership_fault(
+                &format!("{who} can put another file in its place"),
+                &format!("chown root and chmod go-w {directory}"),
+            )
         })
     })
 }
 
-fn told(what: &str, remedy: &str) -> Fault {
+fn ownership_fault(what: &str, remedy: &str) -> Fault {
     Fault::new(format!("{what}, and so decide what root executes"), remedy.to_owned())
 }
 

@@ -202,8 +202,8 @@ pub fn changed_keys(old: &ProgramConfig, new: &ProgramConfig) -> Vec<KeyDiff> {
     differences(keys::PROGRAM, old, new)
 }
 
-/// All keys of a program in the order of the manual, each with its field in the output of `--check --json`, whether the two
-/// configurations differ in them or not.
+/// All keys of a program in the order of the manual, each with its field in the output of `--check --json`, whether the
+/// two configurations differ in them or not.
 pub(crate) fn all_keys(one: &ProgramConfig, other: &ProgramConfig) -> Vec<(&'static str, KeyDiff)> {
     let mut all = Vec::with_capacity(keys::PROGRAM.len());
     for row in keys::PROGRAM {

@@ -27,9 +27,9 @@ fn hide_headers(program: &mut ProgramConfig) {
     }
 }
 
-/// The configuration as one JSON object with the field names of the models: sizes in bytes, durations in
-/// seconds, permission bits (`socket_mode`, `umask`) as plain numbers, absent values null, `environment` with what the program's env files hold now (a file that can't be
-/// read adds nothing).
+/// The configuration as one JSON object with the field names of the models: sizes in bytes, durations in seconds,
+/// permission bits (`socket_mode`, `umask`) as plain numbers, absent values null, `environment` with what the program's
+/// env files hold now (a file that can't be read adds nothing).
 ///
 /// ```
 /// use supervice::config::{Secrets, to_json};

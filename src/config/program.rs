@@ -63,7 +63,7 @@ pub(crate) struct Context<'c> {
 
 /// Which program it is.
 #[derive(Clone, Copy)]
-pub(crate) struct Whose<'w> {
+pub(crate) struct ProgramIdentity<'w> {
     /// What kind of a section it has.
     pub kind: ProgramKind,
     pub name: &'w str,
@@ -76,7 +76,7 @@ pub(crate) struct Whose<'w> {
 /// Reads the section of a program: its instances, in order.
 pub(crate) fn read(
     view: SectionView<'_>,
-    Whose { kind, name, instance, group }: Whose<'_>,
+    ProgramIdentity { kind, name, instance, group }: ProgramIdentity<'_>,
     context: &Context<'_>,
     checks: &mut Checks,
     report: &mut Report,
@@ -144,8 +144,9 @@ pub(crate) fn read(
     instances
 }
 
-/// Unless it is said otherwise, what has a schedule is a oneshot that does not start with the daemon, a oneshot may take as long as it takes and is not tried again, and what tells by itself
-/// that it is ready does not have to live for a while as well.
+/// Unless it is said otherwise, what has a schedule is a oneshot that does not start with the daemon, a oneshot may
+/// take as long as it takes and is not tried again, and what tells by itself that it is ready does not have to live for
+/// a while as well.
 fn set_defaults_of_type(fields: &Fields<'_, '_>, program: &mut ProgramConfig) {
     let default_to_0 = |key, field: &mut u32| {
         if fields.entry(key).is_none() {
@@ -169,7 +170,8 @@ fn set_defaults_of_type(fields: &Fields<'_, '_>, program: &mut ProgramConfig) {
     }
 }
 
-/// A name is wrong whether an instance has it or not; `killasgroup` is what `stopasgroup` is where it is not set; the one without the other is refused, as supervisord does it.
+/// A name is wrong whether an instance has it or not; `killasgroup` is what `stopasgroup` is where it is not set; the
+/// one without the other is refused, as supervisord does it.
 fn check_stop(fields: &mut Fields<'_, '_>, program: &mut ProgramConfig) {
     if program.numprocs == 0
         && let Some(entry) = fields.entry("process_name")

@@ -1,4 +1,5 @@
-//! What the keys of a document are to programs: found out once for each name, of which ten thousand sections mostly have few.
+//! What the keys of a document are to programs: found out once for each name, of which ten thousand sections mostly
+//! have few.
 
 use super::document::{Document, Entry, KeyId, SectionView};
 use super::keys::{self, KeyRow, Section, is_known_in};
@@ -165,7 +166,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a section and those that it inherits from set, few keys or many: each row is given whose key is there.
+        /// Whatever a section and those that it inherits from set, few keys or many: each row is given whose key is
+        /// there.
         #[test]
         fn the_rows_that_are_given_are_those_of_the_keys_that_are_there(
             keys in prop_oneof![proptest::collection::vec(key(), 0..8), proptest::collection::vec(key(), 0..400)],

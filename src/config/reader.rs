@@ -2,7 +2,8 @@
 //! [`Document`], with file and line of every key. In supervisord's dialect `inline_comment_prefixes` are `;` and `#`.
 //!
 //! rust-ini's own parser reads many realistic files differently (a backslash at the end of a line, keys without a
-//! value, comments and headers inside indented blocks) and knows no lines; its lists of keys and values are what we fill.
+//! value, comments and headers inside indented blocks) and knows no lines; its lists of keys and values are what we
+//! fill.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -21,8 +22,8 @@ use crate::models::Dialect;
 const MAX_SYNTAX_PROBLEMS: usize = 100;
 
 impl Document {
-    /// Reads a text (without includes) in the dialect that its sections tell, for tests and tools; `Err` lists the faults of
-    /// grammar, one a line.
+    /// Reads a text (without includes) in the dialect that its sections tell, for tests and tools; `Err` lists the
+    /// faults of grammar, one a line.
     ///
     /// # Errors
     ///
@@ -32,8 +33,8 @@ impl Document {
         Document::from_text_of(text, Path::new("<text>"))
     }
 
-    /// Reads a text (without includes) in the dialect that its sections tell; `Err` lists the faults of grammar, one a line,
-    /// with the name of this file.
+    /// Reads a text (without includes) in the dialect that its sections tell; `Err` lists the faults of grammar, one a
+    /// line, with the name of this file.
     pub(crate) fn from_text_of(text: &str, file: &Path) -> Result<Document, String> {
         let document = Document::read_in(text, Dialect::Supervice, file)?;
         if document.section(SUPERVISORD_SECTION).is_none() {
@@ -110,7 +111,8 @@ fn is_space_byte(byte: u8) -> bool {
     matches!(byte, b' ' | 9..=13 | 0x1c..=0x1f)
 }
 
-/// The text without white space around it. Bytes are looked at as long as they tell: characters take five times as long.
+/// The text without white space around it. Bytes are looked at as long as they tell: characters take five times as
+/// long.
 fn trim(text: &str) -> &str {
     let is_text = |byte: &u8| !is_space_byte(*byte);
     let (Some(start), Some(last)) =
@@ -134,8 +136,8 @@ fn indent_of(line: &str) -> usize {
     }
 }
 
-/// Where the comment begins: at a `;` or `#` that is the line's first character; in supervisord's dialect also at one after
-/// white space.
+/// Where the comment begins: at a `;` or `#` that is the line's first character; in supervisord's dialect also at one
+/// after white space.
 fn comment_start(line: &str, text: &str, dialect: Dialect) -> Option<usize> {
     if text.starts_with(['#', ';']) {
         return Some(0);
@@ -147,8 +149,8 @@ fn comment_start(line: &str, text: &str, dialect: Dialect) -> Option<usize> {
     }
 }
 
-/// The comment behind a value. Python compares the first `;` with the first `#`, then the second ones, and so on, and is
-/// content with the first pair of which one begins a comment: that of the other mark may have begun earlier.
+/// The comment behind a value. Python compares the first `;` with the first `#`, then the second ones, and so on, and
+/// is content with the first pair of which one begins a comment: that of the other mark may have begun earlier.
 fn inline_comment(line: &str) -> Option<usize> {
     let begins = |at: &usize| line.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(is_space);
     let (mut semicolons, mut hashes) = (line.match_indices(';'), line.match_indices('#'));
@@ -164,8 +166,8 @@ fn inline_comment(line: &str) -> Option<usize> {
     }
 }
 
-/// Whether one text holds the other. The standard library's search prepares itself for long texts, which takes ten times as
-/// long as to look through a name.
+/// Whether one text holds the other. The standard library's search prepares itself for long texts, which takes ten
+/// times as long as to look through a name.
 fn holds(text: &str, other: &str) -> bool {
     text.as_bytes().windows(other.len()).any(|window| window == other.as_bytes())
 }

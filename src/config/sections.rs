@@ -49,8 +49,8 @@ pub(crate) enum ProgramKind {
     Fcgi,
 }
 
-/// The name that a header tells behind its colon. supervisord takes white space around it away; to the Python package it is
-/// part of the name.
+/// The name that a header tells behind its colon. supervisord takes white space around it away; to the Python package
+/// it is part of the name.
 pub(crate) fn name_in(rest: &str, dialect: Dialect) -> &str {
     match dialect {
         Dialect::Supervice => rest,

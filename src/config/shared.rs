@@ -1,8 +1,9 @@
 //! A configuration whose programs are shared: what is in force, and what was read to replace it.
 //!
 //! Most reloads change little. What was read is compared with what is in force by the thread that has read it, and of a
-//! program that is the same the settings in force take its place. Whoever gets it then tells by their addresses, without a
-//! look at the settings of ten thousand programs, that nothing is to be done; and nothing is copied to be compared or kept.
+//! program that is the same the settings in force take its place. Whoever gets it then tells by their addresses,
+//! without a look at the settings of ten thousand programs, that nothing is to be done; and nothing is copied to be
+//! compared or kept.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ impl Configuration {
 
 /// A configuration that was read, with what its user should hear about it.
 #[derive(Debug, Clone)]
-pub(crate) struct Reading {
+pub(crate) struct LoadResult {
     /// What holds by it.
     pub config: Configuration,
     /// What has no effect, or probably not the intended one.
@@ -49,13 +50,13 @@ pub(crate) struct Reading {
     pub scaled: Vec<Scaled>,
 }
 
-impl Reading {
+impl LoadResult {
     /// From what was loaded. Programs that have not changed share the settings in force.
-    pub(crate) fn new(loaded: Loaded, in_force: &[Arc<ProgramConfig>]) -> Reading {
+    pub(crate) fn new(loaded: Loaded, in_force: &[Arc<ProgramConfig>]) -> LoadResult {
         let Loaded { config: mut settings, warnings, origins, scaled, files: _, logfile_given: _, pidfile_given: _ } =
             loaded;
         let programs = shared(std::mem::take(&mut settings.programs), in_force);
-        Reading { config: Configuration { settings, programs }, warnings, origins, scaled }
+        LoadResult { config: Configuration { settings, programs }, warnings, origins, scaled }
     }
 
     /// These programs, which name the instances of what is scaled among their dependencies as this reading does.

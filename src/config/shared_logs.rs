@@ -16,7 +16,8 @@ enum Writer<'p> {
     Program { program: &'p ProgramConfig, section: &'p str, key: &'static str },
 }
 
-/// Warns of each section that names a file which something else is written to already. Devices and FIFOs are meant for many.
+/// Warns of each section that names a file which something else is written to already. Devices and FIFOs are meant for
+/// many.
 pub(super) fn check<'p>(
     config: &'p SupervisorConfig,
     origins: &'p [Origin<'p>],

@@ -2,8 +2,8 @@
 
 use super::diagnostic::Fault;
 
-/// The first thing in a command, of which `name` is the first word, that only a shell would do, and what does it here. What is quoted is for a program that
-/// reads it, such as `sh -c '…'`.
+/// The first thing in a command, of which `name` is the first word, that only a shell would do, and what does it here.
+/// What is quoted is for a program that reads it, such as `sh -c '…'`.
 pub(crate) fn only_a_shell_does(command: &str, name: &str) -> Option<Fault> {
     const THROUGH_A_SHELL: &str = "no shell is run: write command = sh -c '…' if one is meant";
     const REDIRECTED: &str = "write stdout_logfile = PATH (redirect_stderr = true for both), or command = sh -c '…'";

@@ -1,5 +1,5 @@
-//! How long the daemon's own end may take: whose stop it cuts off, and in supervisord's dialect what it has to be. There each
-//! group is told to stop when the one before has ended, and each program has its `stopwaitsecs`.
+//! How long the daemon's own end may take: whose stop it cuts off, and in supervisord's dialect what it has to be.
+//! There each group is told to stop when the one before has ended, and each program has its `stopwaitsecs`.
 
 use super::dependencies::Origin;
 use super::diagnostic::{Fault, Report};
@@ -13,8 +13,8 @@ use crate::process::stop_seconds;
 use crate::util::plural::counted;
 use crate::util::sorted::SortedMap;
 
-/// In supervisord's dialect gives all programs their time where `shutdown_timeout` is not written. Else it holds for all of them
-/// together, and the program is warned of whose stop may take longest, where that is longer.
+/// In supervisord's dialect gives all programs their time where `shutdown_timeout` is not written. Else it holds for
+/// all of them together, and the program is warned of whose stop may take longest, where that is longer.
 pub(super) fn settle(
     config: &mut SupervisorConfig,
     document: &Document,

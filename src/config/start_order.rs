@@ -1,5 +1,6 @@
-//! Programs and groups of supervisord's dialect, in the order in which supervisord starts them: groups by priority and name;
-//! in a `[group:NAME]` the programs in the order in which it names them. A program that two groups name is in both.
+//! Programs and groups of supervisord's dialect, in the order in which supervisord starts them: groups by priority and
+//! name; in a `[group:NAME]` the programs in the order in which it names them. A program that two groups name is in
+//! both.
 
 use std::collections::{HashMap, HashSet};
 
@@ -62,7 +63,7 @@ pub(crate) fn read<'d>(
             let found = if grouped.insert(name) { &mut *report } else { &mut again };
             programs.extend(by_name({
                 let instance = document.instance(name);
-                let whose = program::Whose { kind: *kind, name, instance, group: Some(group.name) };
+                let whose = program::ProgramIdentity { kind: *kind, name, instance, group: Some(group.name) };
                 program::read(*view, whose, context, checks, found)
             }));
             from.resize(programs.len(), Origin { name, view: *view });
@@ -73,7 +74,7 @@ pub(crate) fn read<'d>(
     for view in document.sections() {
         let SectionKind::Program(kind, name) = section_kind(view.name, document.dialect) else { continue };
         if !grouped.contains(name) {
-            let whose = program::Whose { kind, name, instance: document.instance(name), group: None };
+            let whose = program::ProgramIdentity { kind, name, instance: document.instance(name), group: None };
             let programs = by_name(program::read(view, whose, context, checks, report));
             let names_none = Fields { view, scope: context.scope, report }.entry("priority").is_none();
             let priority = match programs.first() {

@@ -60,8 +60,8 @@ const PROGRAM: &[Unsupported] = &[
 const GROUP: &[Unsupported] =
     &[unsupported("priority", &["999"], "all programs are started and stopped at the same time")];
 
-/// Keys of `[supervisord]` without a counterpart. There are no log files of its choice, so nothing is missed where they are
-/// placed and cleaned up.
+/// Keys of `[supervisord]` without a counterpart. There are no log files of its choice, so nothing is missed where they
+/// are placed and cleaned up.
 const SUPERVISORD: &[Unsupported] = &[unsupported("childlogdir", ANY, ""), unsupported("nocleanup", ANY, "")];
 
 /// Keys of supervisord's `[eventlistener:x]` without a counterpart.
@@ -124,8 +124,8 @@ fn unsupported_in(section: Section, dialect: Dialect) -> &'static [Unsupported] 
     }
 }
 
-/// Reports every key of a section that has no effect there: a warning for those of supervisord that have no counterpart,
-/// and a guess what was meant for those that nobody knows.
+/// Reports every key of a section that has no effect there: a warning for those of supervisord that have no
+/// counterpart, and a guess what was meant for those that nobody knows.
 pub(crate) fn check_keys(view: &SectionView<'_>, section: Section, dialect: Dialect, report: &mut Report) {
     check(view, &[section], dialect, unsupported_in(section, dialect), report);
 }

@@ -1,9 +1,9 @@
 //! A client that is attached to a program: what the program writes is on its way to it, what it types on its way to the
 //! terminal. Both are bounded. What it types beyond a bound stays in its socket until the program has read.
 //!
-//! A terminal never waits for those who look at it: of what a client does not take in time the oldest is dropped and counted.
-//! Who has run a program without a terminal has its output as he would have it by a pipe: the program waits as long as he
-//! reads on, and at most [`STALLED_READER_TIMEOUT`] (see [`Progress`]) when he does not.
+//! A terminal never waits for those who look at it: of what a client does not take in time the oldest is dropped and
+//! counted. Who has run a program without a terminal has its output as he would have it by a pipe: the program waits as
+//! long as he reads on, and at most [`STALLED_READER_TIMEOUT`] (see [`Progress`]) when he does not.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::feed::{Inbox, Item, Next, Source};
 use super::output_feed::FEED_LIMIT;
-use crate::codec::frames::Typed;
+use crate::codec::frames::AttachedInput;
 use crate::models::{StreamKind, WindowSize};
 use crate::util::progress::Progress;
 
@@ -39,7 +39,7 @@ struct State {
     /// When the client has taken something for the last time.
     taken: Progress,
     /// The io thread knows that there is something.
-    told: bool,
+    is_notified: bool,
     begun: bool,
     /// The last answer was sent.
     over: bool,
@@ -68,20 +68,21 @@ pub struct Attachment {
 pub struct Taken {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// The client was not read for a while, and can be again, or has left and waited for this: the io thread must be told.
+    /// The client was not read for a while, and can be again, or has left and waited for this: the io thread must be
+    /// told.
     pub makes_room: bool,
 }
 
 impl Attachment {
-    /// To this program. The io thread is to be handed it at once; `ask` is called when something was typed, or the window has
-    /// another size.
+    /// To this program. The io thread is to be handed it at once; `ask` is called when something was typed, or the
+    /// window has another size.
     pub fn new(name: String, has_terminal: bool, ask: Box<dyn Fn() + Send + Sync>) -> Attachment {
         let state = State {
             pieces: VecDeque::new(),
             bytes: 0,
             lost: 0,
             taken: Progress::begin(Instant::now()),
-            told: true,
+            is_notified: true,
             begun: false,
             over: false,
             typed: VecDeque::new(),
@@ -105,7 +106,7 @@ impl Attachment {
         }
         state.bytes += bytes.len();
         state.drop_oldest(if self.has_terminal { FEED_LIMIT } else { PIPED_LIMIT });
-        !std::mem::replace(&mut state.told, true)
+        !std::mem::replace(&mut state.is_notified, true)
     }
 
     /// Whether the program is to wait until the client has taken some of it.
@@ -130,7 +131,7 @@ impl Attachment {
 
     /// The window has this size.
     pub fn resize(&self, size: WindowSize) {
-        self.take(Typed::resized(size));
+        self.take(AttachedInput::resized(size));
     }
 
     /// The size of the window, if it is another one.
@@ -180,7 +181,7 @@ impl Source for Attachment {
         match state.next_piece() {
             Some(item) => Next::Item(item),
             None => {
-                state.told = false;
+                state.is_notified = false;
                 state.pieces = VecDeque::new();
                 Next::Nothing
             }
@@ -199,7 +200,7 @@ impl Inbox for Attachment {
         !state.waits
     }
 
-    fn take(&self, mut typed: Typed) {
+    fn take(&self, mut typed: AttachedInput) {
         if !self.has_terminal {
             return;
         }
@@ -304,7 +305,7 @@ mod tests {
     fn who_leaves_is_let_go_when_everything_that_was_typed_has_been_taken() {
         let (attachment, _) = attachment(true);
         assert!(attachment.is_delivered(), "nothing was typed");
-        attachment.take(Typed::keys(b"abc"));
+        attachment.take(AttachedInput::keys(b"abc"));
         assert!(!attachment.is_delivered());
         assert_eq!(attachment.take_typed(2), Taken { bytes: b"ab".to_vec(), makes_room: false });
         assert_eq!(attachment.take_typed(2), Taken { bytes: b"c".to_vec(), makes_room: true });
@@ -317,14 +318,14 @@ mod tests {
         let some = vec![b'k'; TYPED_LIMIT / 2];
         for _ in 0..2 {
             assert!(attachment.has_room());
-            attachment.take(Typed::keys(&some));
+            attachment.take(AttachedInput::keys(&some));
         }
         assert_eq!((attachment.has_room(), asked.load(Ordering::Relaxed)), (false, 1));
         let taken = attachment.take_typed(10);
         assert_eq!((taken.bytes.len(), taken.makes_room), (10, true));
         assert!(attachment.has_room() && !attachment.take_typed(usize::MAX).makes_room);
         assert_eq!(attachment.take_typed(1), Taken::default());
-        attachment.take(Typed::resized(WindowSize { rows: 1, columns: 2 }));
+        attachment.take(AttachedInput::resized(WindowSize { rows: 1, columns: 2 }));
         assert_eq!(asked.load(Ordering::Relaxed), 2, "it is asked again, for the size alone as well");
         assert_eq!(attachment.take_size(), Some(WindowSize { rows: 1, columns: 2 }));
     }
@@ -332,15 +333,15 @@ mod tests {
     #[test]
     fn a_size_is_told_of_while_what_was_typed_before_waits_for_the_program() {
         let (attachment, asked) = attachment(true);
-        attachment.take(Typed::keys(b"more than it takes"));
+        attachment.take(AttachedInput::keys(b"more than it takes"));
         assert_eq!(attachment.take_typed(4).bytes, b"more");
         for rows in [1, 2] {
-            attachment.take(Typed::resized(WindowSize { rows, columns: 80 }));
+            attachment.take(AttachedInput::resized(WindowSize { rows, columns: 80 }));
         }
         assert_eq!(asked.load(Ordering::Relaxed), 2, "once until it is taken, however often the size changes");
         assert_eq!(attachment.take_size(), Some(WindowSize { rows: 2, columns: 80 }));
-        attachment.take(Typed::resized(WindowSize { rows: 3, columns: 80 }));
-        attachment.take(Typed::keys(b"!"));
+        attachment.take(AttachedInput::resized(WindowSize { rows: 3, columns: 80 }));
+        attachment.take(AttachedInput::keys(b"!"));
         assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 }

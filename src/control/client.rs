@@ -1,22 +1,22 @@
-//! One client, whatever it speaks. The first byte tells: a frame begins with a zero, because none is as long as 16 MiB, and
-//! a request of HTTP with a letter.
+//! One client, whatever it speaks. The first byte tells: a frame begins with a zero, because none is as long as 16 MiB,
+//! and a request of HTTP with a letter.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Fate};
-use super::door::Terms;
+use super::connection::{Connection, Served};
 use super::feed::Source;
 use super::link::{CHUNK, Link, Stream};
 use super::peer::Who;
+use super::server_socket::Terms;
 #[cfg(feature = "http")]
-use super::web::{Asks, Step, WebConnection, Work};
+use super::web::{Step, WebConnection, WebWork, Work};
 use crate::api::{Answer, Request, WallClock};
 use crate::codec::frames::{self, ErrorCode};
 use crate::process::Initiator;
 
 /// What a client wants of somebody else.
-pub(super) enum Wanted {
+pub(super) enum ClientWork {
     /// An answer of the dispatcher.
     Answer(Initiator, Request),
     /// A thread of its own.
@@ -114,7 +114,7 @@ impl Client {
 
     /// The rules by which it speaks HTTP, if it does.
     #[cfg(feature = "http")]
-    pub(super) fn gate(&self) -> Option<&Arc<super::web::Gate>> {
+    pub(super) fn gate(&self) -> Option<&Arc<super::web::AccessGate>> {
         match &self.protocol {
             Protocol::Undecided | Protocol::Web(_) => Some(&self.terms.gate),
             Protocol::Frames(_) | Protocol::Refused => None,
@@ -123,10 +123,10 @@ impl Client {
 
     /// It has come in by rules that are in force no more: whether it has an answer to get before it is closed.
     #[cfg(feature = "http")]
-    pub(super) fn retire(&mut self) -> bool {
+    pub(super) fn drain(&mut self) -> bool {
         match &mut self.protocol {
             Protocol::Undecided | Protocol::Frames(_) | Protocol::Refused => false,
-            Protocol::Web(web) => web.retire(&self.link),
+            Protocol::Web(web) => web.drain(&self.link),
         }
     }
 
@@ -163,9 +163,9 @@ impl Client {
 
     /// Takes what a thread has come to.
     #[cfg(feature = "http")]
-    pub(super) fn worked(&mut self, step: Step) {
+    pub(super) fn work_done(&mut self, step: Step) {
         if let Protocol::Web(web) = &mut self.protocol {
-            web.worked(step);
+            web.work_done(step);
         }
     }
 
@@ -203,7 +203,7 @@ impl Client {
     }
 
     /// Reads, takes in requests (each is handed to `take`), and writes, as far as it goes.
-    pub(super) fn serve(&mut self, now: Instant, clock: WallClock, take: &mut dyn FnMut(Wanted)) -> Fate {
+    pub(super) fn serve(&mut self, now: Instant, clock: WallClock, take: &mut dyn FnMut(ClientWork)) -> Served {
         // What only HTTP asks for.
         #[cfg(not(feature = "http"))]
         let _ = clock;
@@ -215,35 +215,35 @@ impl Client {
         let who = &self.who;
         match &mut self.protocol {
             Protocol::Frames(frames) => frames.serve(&mut self.link, now, &mut |request| {
-                take(Wanted::Answer(who.initiator(&request, None), request));
+                take(ClientWork::Answer(who.initiator(&request, None), request));
             }),
             #[cfg(feature = "http")]
             Protocol::Web(web) => web.serve(&mut self.link, now, clock, &mut |asks, user| {
                 take(match asks {
-                    Asks::Dispatcher(request) => Wanted::Answer(who.initiator(&request, user), request),
-                    Asks::Thread(work) => Wanted::Work(work),
+                    WebWork::Dispatcher(request) => ClientWork::Answer(who.initiator(&request, user), request),
+                    WebWork::Thread(work) => ClientWork::Work(work),
                 });
             }),
-            Protocol::Undecided => Fate::Lives,
+            Protocol::Undecided => Served::Lives,
             Protocol::Refused => match self.link.flush() {
                 Ok(_) if self.link.wants_write() => {
                     self.link.stuck_since = self.link.stuck_since.or(Some(now));
-                    Fate::Lives
+                    Served::Lives
                 }
-                Ok(_) | Err(_) => Fate::Over,
+                Ok(_) | Err(_) => Served::Over,
             },
         }
     }
 
     /// What it speaks, if it has said anything; else what is to become of it.
-    fn decide(&mut self) -> Option<Fate> {
+    fn decide(&mut self) -> Option<Served> {
         if self.link.fill(|_| CHUNK).is_err() {
-            return Some(Fate::Over);
+            return Some(Served::Over);
         }
         let first = match self.link.input.first() {
             Some(first) => *first,
-            None if self.link.read_closed => return Some(Fate::Over),
-            None => return Some(Fate::Lives),
+            None if self.link.read_closed => return Some(Served::Over),
+            None => return Some(Served::Lives),
         };
         self.protocol = match first {
             b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n' => self.web(),

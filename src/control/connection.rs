@@ -11,7 +11,7 @@ use super::link::{CHUNK, Link};
 use crate::api::Request;
 use crate::codec::frames::{self, ErrorCode, HEADER, Head};
 #[cfg(feature = "attach")]
-use crate::codec::frames::{MAX_TYPED, RequestError, Typed};
+use crate::codec::frames::{AttachedInput, MAX_TYPED, RequestError};
 
 /// Requests that are taken in one visit: a client that never pauses must not keep the thread from the others.
 pub(super) const REQUESTS_PER_VISIT: usize = 16;
@@ -21,7 +21,7 @@ pub(super) const PIECES_A_TURN: usize = 16;
 
 /// The state of a connection after it was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Served {
     Lives,
     /// There is more to do at once, after the others have had their turn: no event will tell.
     Unfinished,
@@ -88,46 +88,46 @@ impl Connection {
     }
 
     /// Reads, takes in requests (each is handed to `take`), and writes, as far as it goes.
-    pub(super) fn serve(&mut self, link: &mut Link, now: Instant, take: &mut dyn FnMut(Request)) -> Fate {
+    pub(super) fn serve(&mut self, link: &mut Link, now: Instant, take: &mut dyn FnMut(Request)) -> Served {
         let mut requests = 0;
         loop {
-            let Ok(read) = link.fill(|input| self.limit(input)) else { return Fate::Over };
+            let Ok(read) = link.fill(|input| self.limit(input)) else { return Served::Over };
             let (taken, had_output) = (self.take_frame(link, take), link.wants_write());
-            let Ok(answered) = link.flush() else { return Fate::Over };
+            let Ok(answered) = link.flush() else { return Served::Over };
             if taken || answered {
                 link.stuck_since = None;
             }
-            let Ok(pieces) = self.pump_feed(link) else { return Fate::Over };
+            let Ok(pieces) = self.pump_feed(link) else { return Served::Over };
             // Who follows and says that nothing more will come from it has gone; else it would stay
             // until the program writes something.
             if link.read_closed && self.feed.is_some() && !self.is_typing(link) {
-                return Fate::Over;
+                return Served::Over;
             }
             // Asked of each step: sums of bytes can agree before and after although all of them have changed.
             if !(read || taken || (answered && had_output) || pieces > 0) {
-                return self.rest(link, now);
+                return self.wait_for_more(link, now);
             }
             link.last_active = now;
             requests += usize::from(taken);
             if requests == REQUESTS_PER_VISIT || pieces == PIECES_A_TURN {
-                return Fate::Unfinished;
+                return Served::Unfinished;
             }
         }
     }
 
     /// Nothing more can be done now: what is the connection waiting for?
-    fn rest(&self, link: &mut Link, now: Instant) -> Fate {
+    fn wait_for_more(&self, link: &mut Link, now: Instant) -> Served {
         let done = !self.in_work && !link.wants_write();
         if done && (self.closing || link.read_closed) {
-            return Fate::Over;
+            return Served::Over;
         }
         // The command goes on; only its answer has nobody to go to. Requests behind it are still wanted.
         if self.in_work && link.hung_up && link.read_closed && frames::head(&link.input) == Head::Partial {
-            return Fate::Over;
+            return Served::Over;
         }
         let waits = (link.wants_write() && self.feed.is_none()) || (!self.in_work && !link.input.is_empty());
         link.stuck_since = if waits { link.stuck_since.or(Some(now)) } else { None };
-        Fate::Lives
+        Served::Lives
     }
 
     /// Bytes that may lie in the input: the frame that is being read, or a little ahead of the one in work.
@@ -184,7 +184,7 @@ impl Connection {
             }
             Head::Frame(length) => {
                 let end = HEADER + length;
-                let typed = Typed::parse(link.input.get(HEADER..end).unwrap_or_default());
+                let typed = AttachedInput::parse(link.input.get(HEADER..end).unwrap_or_default());
                 link.input.drain(..end);
                 match typed {
                     Ok(typed) => {

@@ -1,5 +1,5 @@
-//! Events on their way to one client: bounded, and never waited for by whoever tells them. What a client does not take in
-//! time is dropped, the oldest first, and counted.
+//! Events on their way to one client: bounded, and never waited for by whoever tells them. What a client does not take
+//! in time is dropped, the oldest first, and counted.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::feed::{FeedItem, Item, Next, Source};
 
 /// Events that wait for one client; beyond that the oldest go.
-pub const MOST_EVENTS: usize = 1000;
+pub const MAX_EVENTS: usize = 1000;
 
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<FeedItem>,
     lost: u64,
     /// The io thread knows that there is something.
-    told: bool,
+    is_notified: bool,
     /// The first frame has gone.
     begun: bool,
     finished: bool,
@@ -29,7 +29,7 @@ pub struct EventFeed {
 impl Default for EventFeed {
     /// A feed that the io thread is about to be told of.
     fn default() -> Self {
-        EventFeed { state: Mutex::new(State { told: true, ..State::default() }) }
+        EventFeed { state: Mutex::new(State { is_notified: true, ..State::default() }) }
     }
 }
 
@@ -37,16 +37,16 @@ impl EventFeed {
     /// Adds an event; `true`: the io thread must be told.
     pub fn push(&self, item: FeedItem) -> bool {
         let mut state = self.lock();
-        while state.items.len() >= MOST_EVENTS {
+        while state.items.len() >= MAX_EVENTS {
             state.items.pop_front();
             state.lost += 1;
         }
         state.items.push_back(item);
-        !std::mem::replace(&mut state.told, true)
+        !std::mem::replace(&mut state.is_notified, true)
     }
 
     /// Counts events that were lost on their way here.
-    pub(super) fn lose(&self, count: u64) {
+    pub(super) fn note_lost(&self, count: u64) {
         self.lock().lost += count;
     }
 
@@ -54,7 +54,7 @@ impl EventFeed {
     pub fn finish(&self) -> bool {
         let mut state = self.lock();
         state.finished = true;
-        !std::mem::replace(&mut state.told, true)
+        !std::mem::replace(&mut state.is_notified, true)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,7 +73,7 @@ impl Source for EventFeed {
             if state.finished {
                 return Next::Last(Item::End { lost: state.lost });
             }
-            state.told = false;
+            state.is_notified = false;
             state.items = VecDeque::new();
             return Next::Nothing;
         };
@@ -118,7 +118,7 @@ mod tests {
     fn a_follower_that_does_not_keep_up_loses_the_oldest_and_learns_how_many() {
         let feed = EventFeed::default();
         feed.next();
-        for number in 0..MOST_EVENTS + 7 {
+        for number in 0..MAX_EVENTS + 7 {
             feed.push(item(number));
         }
         assert_eq!(feed.next(), Next::Item(Item::Event { event: item(7), lost: 7 }));

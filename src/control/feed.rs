@@ -1,5 +1,5 @@
-//! What answers a request bit by bit, on its way to one client: filled by another thread, bounded, and encoded on the io
-//! thread in the protocol that the client speaks.
+//! What answers a request bit by bit, on its way to one client: filled by another thread, bounded, and encoded on the
+//! io thread in the protocol that the client speaks.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -9,14 +9,15 @@ use crate::api::PublicEvent;
 use crate::api::{Announcement, HistoryRow, WallClock};
 use crate::codec::frames::{self, Event, Piece};
 #[cfg(feature = "attach")]
-use crate::codec::frames::{Attached, Typed};
+use crate::codec::frames::{Attached, AttachedInput};
 #[cfg(feature = "attach")]
 use crate::models::StreamKind;
 use crate::sys;
 
-/// Something that has just happened. It is written down when the first of those who follow is sent it; all others get the same.
+/// Something that has just happened. It is written down when the first of those who follow is sent it; all others get
+/// the same.
 #[derive(Debug)]
-pub struct Told {
+pub struct SharedEvent {
     announcement: Arc<Announcement>,
     written: OnceLock<Written>,
 }
@@ -31,10 +32,10 @@ pub(super) struct Written {
     pub(super) json: Box<str>,
 }
 
-impl Told {
+impl SharedEvent {
     /// This; nobody was told of it yet.
-    pub fn new(announcement: Arc<Announcement>) -> Told {
-        Told { announcement, written: OnceLock::new() }
+    pub fn new(announcement: Arc<Announcement>) -> SharedEvent {
+        SharedEvent { announcement, written: OnceLock::new() }
     }
 
     /// What has happened.
@@ -44,8 +45,8 @@ impl Told {
     }
 }
 
-impl PartialEq for Told {
-    fn eq(&self, other: &Told) -> bool {
+impl PartialEq for SharedEvent {
+    fn eq(&self, other: &SharedEvent) -> bool {
         self.announcement == other.announcement
     }
 }
@@ -56,7 +57,7 @@ pub enum FeedItem {
     /// A transition of the past.
     Past(HistoryRow),
     /// What has just happened; every follower shares it.
-    Present(Arc<Told>),
+    Present(Arc<SharedEvent>),
 }
 
 impl FeedItem {
@@ -163,8 +164,8 @@ pub trait Source: Send + Sync {
     /// What is to be sent next. After [`Next::Nothing`] the io thread must be told when there is something.
     fn next(&self) -> Next;
 
-    /// Who takes what the client sends meanwhile; `None`: it has to wait. Such a feed never says that something is the last:
-    /// the answer to the request is.
+    /// Who takes what the client sends meanwhile; `None`: it has to wait. Such a feed never says that something is the
+    /// last: the answer to the request is.
     #[cfg(feature = "attach")]
     fn inbox(&self) -> Option<&dyn Inbox> {
         None
@@ -177,7 +178,7 @@ pub trait Inbox {
     /// Whether something can be taken. After `false` the io thread must be told when it can again.
     fn has_room(&self) -> bool;
     /// Takes it.
-    fn take(&self, typed: Typed);
+    fn take(&self, typed: AttachedInput);
     /// Whether all of it is where it should go. After `false` the io thread must be told when it is.
     fn is_delivered(&self) -> bool;
     /// The answer was sent: nothing is any more.

@@ -158,8 +158,8 @@ impl Link {
         std::mem::replace(&mut self.input, rest)
     }
 
-    /// Has it read anything, or seen the end? `limit` says how many bytes may lie in the input. The rest stays in the kernel,
-    /// where it slows down its sender.
+    /// Has it read anything, or seen the end? `limit` says how many bytes may lie in the input. The rest stays in the
+    /// kernel, where it slows down its sender.
     pub(super) fn fill(&mut self, limit: impl Fn(&[u8]) -> usize) -> io::Result<bool> {
         let mut chunk = [0; CHUNK];
         let mut progress = false;

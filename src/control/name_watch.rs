@@ -1,5 +1,5 @@
-//! The io thread's side of [`Names`]: when they are to be looked at again, and by whom. The look itself is a short-lived
-//! thread's: it may hang on a dead disk.
+//! The io thread's side of [`Names`]: when they are to be looked at again, and by whom. The look itself is a
+//! short-lived thread's: it may hang on a dead disk.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::names::{Looked, Names};
+use super::names::{Names, NamesInspected};
 use crate::sys;
 use crate::sys::path_watch::PathWatch;
 use crate::util::thread;
@@ -21,7 +21,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Between two looks that nobody has asked for.
 const MIN_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Where a name vanishes as soon as it is there, it is made anew at longer and longer intervals, up to this one.
-const LONGEST_SETTLE: Duration = Duration::from_secs(10);
+const MAX_SETTLE: Duration = Duration::from_secs(10);
 /// A name that has stayed for so long is made anew at once again.
 const QUIET_PERIOD: Duration = Duration::from_secs(60);
 
@@ -45,7 +45,7 @@ pub(super) struct NameWatch {
     _mounts: Option<File>,
     due: Option<Instant>,
     settle: Duration,
-    looked: Option<Instant>,
+    inspected: Option<Instant>,
     renewed: Option<Instant>,
 }
 
@@ -67,7 +67,7 @@ impl NameWatch {
             _mounts: mounts,
             due: None,
             settle: SETTLE,
-            looked: None,
+            inspected: None,
             renewed: None,
         };
         watch.take_watch(paths, registry);
@@ -89,33 +89,33 @@ impl NameWatch {
         } else if token != mounts {
             return false;
         }
-        self.look_later(now);
+        self.inspect_later(now);
         true
     }
 
     /// Somebody asks for a look.
-    pub(super) fn look_now(&mut self, now: Instant) {
+    pub(super) fn inspect_now(&mut self, now: Instant) {
         self.settle = SETTLE;
         self.due = Some(now);
     }
 
-    fn look_later(&mut self, now: Instant) {
-        let earliest = self.looked.map_or(now, |looked| looked + MIN_LOOK_INTERVAL);
+    fn inspect_later(&mut self, now: Instant) {
+        let earliest = self.inspected.map_or(now, |inspected| inspected + MIN_LOOK_INTERVAL);
         self.due = self.due.or(Some(earliest.max(now + self.settle)));
     }
 
-    /// When [`begin_look`](Self::begin_look) is to be called.
+    /// When [`begin_inspection`](Self::begin_inspection) is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.due.filter(|_| self.names.is_some())
     }
 
     /// A thread looks at the names.
-    pub(super) fn is_looking(&self) -> bool {
+    pub(super) fn is_inspecting(&self) -> bool {
         self.names.is_none()
     }
 
     /// Has a thread look at the names, if it is time to; it reports by `report`.
-    pub(super) fn begin_look(&mut self, now: Instant, report: impl FnOnce(Looked) + Send + 'static) {
+    pub(super) fn begin_inspection(&mut self, now: Instant, report: impl FnOnce(NamesInspected) + Send + 'static) {
         if self.deadline().is_none_or(|due| due > now) {
             return;
         }
@@ -127,7 +127,7 @@ impl NameWatch {
         let take = |slot: &Mutex<Option<Names>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         let spawned = thread::spawn("names", STACK, move || {
             if let Some(names) = take(&taken) {
-                report(names.look());
+                report(names.inspect());
             }
         });
         if spawned.is_err() {
@@ -137,27 +137,32 @@ impl NameWatch {
     }
 
     /// Takes the names back; the listener, if the socket was made anew.
-    pub(super) fn looked(&mut self, looked: Looked, now: Instant, registry: &Registry) -> Option<UnixListener> {
-        let Looked { names, listener, watch, renewed, is_gone } = looked;
+    pub(super) fn inspected(
+        &mut self,
+        inspected: NamesInspected,
+        now: Instant,
+        registry: &Registry,
+    ) -> Option<UnixListener> {
+        let NamesInspected { names, listener, watch, renewed, is_gone } = inspected;
         if let Some(lock) = &names.lock {
             lock.drain();
         }
         self.names = Some(names);
-        self.looked = Some(now);
+        self.inspected = Some(now);
         self.take_watch(watch, registry);
         if renewed {
             let was_quiet = self.renewed.is_none_or(|renewed| now.saturating_duration_since(renewed) > QUIET_PERIOD);
-            self.settle = if was_quiet { SETTLE } else { (self.settle * 2).min(LONGEST_SETTLE) };
+            self.settle = if was_quiet { SETTLE } else { (self.settle * 2).min(MAX_SETTLE) };
             self.renewed = Some(now);
         }
         if is_gone {
-            self.look_later(now);
+            self.inspect_later(now);
         }
         listener
     }
 
-    /// Removes the file of the control socket, which nobody makes anew from now on. Where a thread looks at the names, it
-    /// goes with them.
+    /// Removes the file of the control socket, which nobody makes anew from now on. Where a thread looks at the names,
+    /// it goes with them.
     pub(super) fn remove_socket(&mut self) {
         self.paths = None;
         self.due = None;

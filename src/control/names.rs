@@ -1,6 +1,6 @@
-//! The names in the file system by which others find the daemon: its control socket and its pid file. Whoever may write to
-//! their directories can remove them, exchange a directory, or hide all of it under a mount; the daemon looks at them again
-//! then, and makes anew what has gone.
+//! The names in the file system by which others find the daemon: its control socket and its pid file. Whoever may write
+//! to their directories can remove them, exchange a directory, or hide all of it under a mount; the daemon looks at
+//! them again then, and makes anew what has gone.
 //!
 //! What it finds there that is somebody else's is left alone, and said.
 
@@ -17,7 +17,7 @@ use crate::sys::pidfile::PidFile;
 use crate::util::errno;
 
 /// With fewer open files they are left to the programs.
-const LEAST_FILES_TO_WATCH: u64 = 64;
+const MIN_FILES_TO_WATCH: u64 = 64;
 
 /// A control socket that has a file.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub struct Names {
 }
 
 /// What a look has come to.
-pub(super) struct Looked {
+pub(super) struct NamesInspected {
     pub(super) names: Names,
     /// Of a socket that was made anew.
     pub(super) listener: Option<UnixListener>,
@@ -74,7 +74,7 @@ impl Names {
 
     /// There are paths to be watched, and descriptors for it.
     pub(super) fn may_be_watched(&self) -> bool {
-        !self.is_empty() && nofile().map_or(true, |limit| limit.soft >= LEAST_FILES_TO_WATCH)
+        !self.is_empty() && nofile().map_or(true, |limit| limit.soft >= MIN_FILES_TO_WATCH)
     }
 
     /// Watches the paths as they are now.
@@ -102,8 +102,9 @@ impl Names {
         }
     }
 
-    /// Looks at the names and makes anew what has gone. May wait for a disk, and for another daemon: not for the io thread.
-    pub(super) fn look(mut self) -> Looked {
+    /// Looks at the names and makes anew what has gone. May wait for a disk, and for another daemon: not for the io
+    /// thread.
+    pub(super) fn inspect(mut self) -> NamesInspected {
         let (mut listener, mut watch, mut renewed, mut is_gone) = (None, None, false, false);
         let sound = catch_unwind(AssertUnwindSafe(|| {
             // In this order: what goes after it was looked at is told.
@@ -117,7 +118,7 @@ impl Names {
         if sound.is_err() {
             log::error!("a look at the control socket: an internal error of supervice (a panic), please report it");
         }
-        Looked { names: self, listener, watch, renewed, is_gone }
+        NamesInspected { names: self, listener, watch, renewed, is_gone }
     }
 
     fn are_there(&self) -> bool {
@@ -139,7 +140,7 @@ impl Names {
                 log::warn!("the control socket {} had vanished; it is there again", socket.path.display());
                 true
             }
-            Err(error) => say_once(trouble, "the control socket", &socket.path, &errno::reason(&error)),
+            Err(error) => log_once(trouble, "the control socket", &socket.path, &errno::reason(&error)),
         }
     }
 
@@ -156,13 +157,13 @@ impl Names {
                 }
                 renewed
             }
-            Err(error) => say_once(trouble, "the pid file", pid_file.path(), &error.to_string()),
+            Err(error) => log_once(trouble, "the pid file", pid_file.path(), &error.to_string()),
         }
     }
 }
 
 /// That a name can't be made anew; `false`, for it was not.
-fn say_once(trouble: &mut Option<String>, what: &str, path: &Path, reason: &str) -> bool {
+fn log_once(trouble: &mut Option<String>, what: &str, path: &Path, reason: &str) -> bool {
     if trouble.as_deref() != Some(reason) {
         log::error!(
             "{what} {} has vanished, and is not to be had again: {reason}; tried again when its directory changes, and at SIGHUP and SIGUSR2",

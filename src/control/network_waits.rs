@@ -1,5 +1,5 @@
-//! The network conditions that starts wait for: an interface that is up, a default route. One netlink socket for all of them, as
-//! long as one is waited for.
+//! The network conditions that starts wait for: an interface that is up, a default route. One netlink socket for all of
+//! them, as long as one is waited for.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use mio::{Interest, Registry, Token};
 use super::ready_pipes::ReadyRun;
 use crate::api::ConditionId;
 use crate::models::NetworkCondition;
-use crate::sys::netlink::{Dump, LONGEST_MESSAGE, NetworkEvents, NetworkNews};
+use crate::sys::netlink::{Dump, MAX_MESSAGE_BYTES, NetworkEvents, NetworkMessage};
 use crate::util::errno;
 
 /// How soon the kernel is asked again that has refused.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pieces of news that are read before others get their turn.
-const MOST_PER_TURN: usize = 64;
+const MAX_PER_TURN: usize = 64;
 
 /// What a start waits for.
 #[derive(Debug)]
@@ -61,22 +61,22 @@ impl Known {
         }
     }
 
-    fn learn(&mut self, news: NetworkNews) {
+    fn learn(&mut self, news: NetworkMessage) {
         match news {
-            NetworkNews::Link { index, name, is_up } => {
+            NetworkMessage::Link { index, name, is_up } => {
                 self.seen.push(index);
                 self.links.retain(|(known, ..)| *known != index);
                 self.links.push((index, name, is_up));
                 self.doubt_route(is_up);
             }
-            NetworkNews::LinkGone { index } => {
+            NetworkMessage::LinkGone { index } => {
                 self.seen.retain(|seen| *seen != index);
                 self.links.retain(|(known, ..)| *known != index);
                 self.doubt_route(false);
             }
-            NetworkNews::DefaultRoute => (self.has_route, self.seen_route) = (true, true),
-            NetworkNews::DefaultRouteGone => self.want(Dump::Routes),
-            NetworkNews::DumpOver { is_complete } => {
+            NetworkMessage::DefaultRoute => (self.has_route, self.seen_route) = (true, true),
+            NetworkMessage::DefaultRouteGone => self.want(Dump::Routes),
+            NetworkMessage::DumpOver { is_complete } => {
                 match self.coming.take() {
                     Some(dump) if !is_complete => self.want(dump),
                     Some(Dump::Links) => {
@@ -89,7 +89,7 @@ impl Known {
                 self.seen = Vec::new();
             }
             // Told by `NetworkWaits`.
-            NetworkNews::Refused { .. } => {}
+            NetworkMessage::Refused { .. } => {}
         }
     }
 
@@ -161,7 +161,7 @@ impl NetworkWaits {
         match begin_events(registry, token) {
             Ok(events) => {
                 self.events = Some(events);
-                self.buffer.resize(LONGEST_MESSAGE, 0);
+                self.buffer.resize(MAX_MESSAGE_BYTES, 0);
                 self.begin_again = None;
             }
             Err(error) => self.fail(registry, &error, now),
@@ -195,13 +195,13 @@ impl NetworkWaits {
         self.unread
     }
 
-    /// When [`look_again`](Self::look_again) is to be called.
+    /// When [`inspect_due`](Self::inspect_due) is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.begin_again
     }
 
-    /// Asks the kernel again that has refused, if it is time to.
-    pub(super) fn look_again(&mut self, registry: &Registry, token: Token, now: Instant) {
+    /// WebWork the kernel again that has refused, if it is time to.
+    pub(super) fn inspect_due(&mut self, registry: &Registry, token: Token, now: Instant) {
         if self.begin_again.is_some_and(|at| at <= now) {
             self.begin(registry, token, now);
             self.unread = self.events.is_some();
@@ -228,9 +228,9 @@ impl NetworkWaits {
     fn read(&mut self) -> io::Result<()> {
         let NetworkWaits { events: Some(events), buffer, known, unread, .. } = self else { return Ok(()) };
         let mut refused = None;
-        for _ in 0..MOST_PER_TURN {
+        for _ in 0..MAX_PER_TURN {
             let mut learn = |news| match news {
-                NetworkNews::Refused { errno } => refused = Some(errno),
+                NetworkMessage::Refused { errno } => refused = Some(errno),
                 other => known.learn(other),
             };
             match events.receive(buffer, &mut learn) {
@@ -254,7 +254,7 @@ impl NetworkWaits {
     }
 }
 
-/// Asks for the next list that is wanted, unless one comes. Its arrival is told by the poll.
+/// WebWork for the next list that is wanted, unless one comes. Its arrival is told by the poll.
 fn ask_next(events: &NetworkEvents, known: &mut Known) -> io::Result<()> {
     if known.coming.is_some() {
         return Ok(());
@@ -276,14 +276,14 @@ fn begin_events(registry: &Registry, token: Token) -> io::Result<NetworkEvents> 
 mod tests {
     use super::*;
 
-    fn link(index: i32, name: &str, is_up: bool) -> NetworkNews {
-        NetworkNews::Link { index, name: name.to_owned(), is_up }
+    fn link(index: i32, name: &str, is_up: bool) -> NetworkMessage {
+        NetworkMessage::Link { index, name: name.to_owned(), is_up }
     }
 
     fn over(known: &mut Known, dump: Dump) {
         known.wants.retain(|wanted| *wanted != dump);
         known.coming = Some(dump);
-        known.learn(NetworkNews::DumpOver { is_complete: true });
+        known.learn(NetworkMessage::DumpOver { is_complete: true });
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
         known.learn(link(2, "wan", true));
         assert!(!known.holds(&eth0), "it was renamed");
         known.learn(link(2, "eth0", true));
-        known.learn(NetworkNews::LinkGone { index: 2 });
+        known.learn(NetworkMessage::LinkGone { index: 2 });
         assert!(!known.holds(&eth0));
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let mut known = Known::default();
         known.learn(link(2, "eth0", true));
         known.learn(link(3, "eth1", true));
-        known.learn(NetworkNews::DefaultRoute);
+        known.learn(NetworkMessage::DefaultRoute);
         (known.seen, known.seen_route) = (Vec::new(), false);
         known.learn(link(3, "eth1", true));
         over(&mut known, Dump::Links);
@@ -320,15 +320,15 @@ mod tests {
     #[test]
     fn a_route_that_may_have_gone_is_looked_for() {
         let mut known = Known::default();
-        known.learn(NetworkNews::DefaultRoute);
+        known.learn(NetworkMessage::DefaultRoute);
         known.learn(link(2, "eth0", true));
         assert_eq!(known.wants, []);
         known.learn(link(2, "eth0", false));
         assert_eq!((known.wants.as_slice(), known.holds(&NetworkCondition::Route)), (&[Dump::Routes][..], true));
-        known.learn(NetworkNews::DefaultRouteGone);
+        known.learn(NetworkMessage::DefaultRouteGone);
         assert_eq!(known.wants, [Dump::Routes]);
         known.coming = Some(Dump::Routes);
-        known.learn(NetworkNews::DumpOver { is_complete: false });
+        known.learn(NetworkMessage::DumpOver { is_complete: false });
         assert_eq!(known.wants, [Dump::Routes], "it was interrupted");
     }
 }

@@ -9,10 +9,10 @@ use mio::{Interest, Registry, Token};
 use crate::codec::sd_notify;
 use crate::process::Notification;
 use crate::sys::ancestry::{self, Ancestry};
-use crate::sys::notify_socket::{Datagram, LONGEST_MESSAGE, NotifySocket};
+use crate::sys::notify_socket::{Datagram, MAX_MESSAGE_BYTES, NotifySocket};
 
 /// Messages that are read in one turn: those who send without end delay nobody else.
-const MOST_PER_TURN: usize = 32;
+const MAX_PER_TURN: usize = 32;
 
 /// A message, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,19 +64,20 @@ impl Notifications {
     /// Reads a share of what there is.
     pub(super) fn read_some(&mut self, tell: impl FnMut(Read)) {
         if self.unread {
-            self.read(MOST_PER_TURN, tell);
+            self.read(MAX_PER_TURN, tell);
         }
     }
 
-    /// Reads what is there by now. (The kernel holds a few hundred messages at most; what comes meanwhile is not waited for.)
+    /// Reads what is there by now. (The kernel holds a few hundred messages at most; what comes meanwhile is not waited
+    /// for.)
     pub(super) fn read_all(&mut self, tell: impl FnMut(Read)) {
-        const MOST_QUEUED: usize = 1024;
-        self.read(MOST_QUEUED, tell);
+        const MAX_QUEUED: usize = 1024;
+        self.read(MAX_QUEUED, tell);
     }
 
     fn read(&mut self, most: usize, mut tell: impl FnMut(Read)) {
         let Some(socket) = &self.socket else { return };
-        let mut buffer = [0; LONGEST_MESSAGE];
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
         self.unread = true;
         for _ in 0..most {
             match socket.receive(&mut buffer) {

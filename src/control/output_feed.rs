@@ -1,5 +1,5 @@
-//! Output on its way to one client: bounded, and never waited for by whoever writes it. What a client does not take in time
-//! is dropped, the oldest first, and counted.
+//! Output on its way to one client: bounded, and never waited for by whoever writes it. What a client does not take in
+//! time is dropped, the oldest first, and counted.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ struct State {
     bytes: VecDeque<u8>,
     lost: u64,
     /// The io thread knows that there is something.
-    told: bool,
+    is_notified: bool,
     /// The first piece, empty or not, has gone: it tells the client that its request was understood.
     begun: bool,
     finished: bool,
@@ -39,14 +39,14 @@ impl Feed {
         state.bytes.drain(..over);
         state.lost += (skip + over) as u64;
         state.bytes.extend(bytes);
-        !std::mem::replace(&mut state.told, true)
+        !std::mem::replace(&mut state.is_notified, true)
     }
 
     /// Nothing follows; `true`: the io thread must be told.
     pub fn finish(&self) -> bool {
         let mut state = self.lock();
         state.finished = true;
-        !std::mem::replace(&mut state.told, true)
+        !std::mem::replace(&mut state.is_notified, true)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -58,7 +58,7 @@ impl Source for Feed {
     fn next(&self) -> Next {
         let mut state = self.lock();
         if state.bytes.is_empty() && !state.finished && state.begun {
-            state.told = false;
+            state.is_notified = false;
             state.bytes = VecDeque::new();
             return Next::Nothing;
         }

@@ -1,5 +1,6 @@
-//! The paths that are waited for: by programs that are ready when they have made or changed one, and by starts. One inotify for all of them,
-//! as long as one is waited for. It only says when to look; the look is a short-lived thread's: it may hang on a dead disk.
+//! The paths that are waited for: by programs that are ready when they have made or changed one, and by starts. One
+//! inotify for all of them, as long as one is waited for. It only says when to look; the look is a short-lived
+//! thread's: it may hang on a dead disk.
 
 use std::io;
 use std::path::Path;
@@ -48,7 +49,7 @@ pub enum Until {
 
 /// News of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PathNews {
+pub(super) enum PathReport {
     /// It was made or changed, by which this run is ready.
     Ready(ReadyRun),
     /// It is there, or has gone, for which the start of this run waits.
@@ -57,7 +58,7 @@ pub(super) enum PathNews {
 
 /// What a look has found.
 #[derive(Debug)]
-pub(super) struct PathLooked {
+pub(super) struct PathInspected {
     run: ReadyRun,
     until: Until,
     found: Option<FileState>,
@@ -67,7 +68,7 @@ pub(super) struct PathLooked {
 struct PathWait {
     awaited: AwaitedPath,
     watches: Vec<Watch>,
-    is_looking: bool,
+    is_inspecting: bool,
     /// Something has happened since the look began.
     is_stale: bool,
     /// It was told to be there.
@@ -90,7 +91,7 @@ impl PathWaits {
         registry: &Registry,
         token: Token,
         awaited: AwaitedPath,
-        report: impl FnOnce(PathLooked) + Send + 'static,
+        report: impl FnOnce(PathInspected) + Send + 'static,
     ) {
         if self.events.is_none() {
             self.events = begin_events(registry, token).ok();
@@ -98,14 +99,14 @@ impl PathWaits {
         let wait = PathWait {
             awaited,
             watches: Vec::new(),
-            is_looking: false,
+            is_inspecting: false,
             is_stale: false,
             is_there: false,
             look_at: None,
         };
         self.waits.push(wait);
         if let Some(wait) = self.waits.last_mut() {
-            wait.look(self.events.as_ref(), report);
+            wait.inspect(self.events.as_ref(), report);
         }
     }
 
@@ -129,7 +130,7 @@ impl PathWaits {
     }
 
     /// Something has happened: looks at what that may be about.
-    pub(super) fn happened<R: FnOnce(PathLooked) + Send + 'static>(&mut self, report: impl Fn() -> R) {
+    pub(super) fn happened<R: FnOnce(PathInspected) + Send + 'static>(&mut self, report: impl Fn() -> R) {
         let Some(events) = &self.events else { return };
         let happened = events.read();
         for wait in &mut self.waits {
@@ -138,26 +139,26 @@ impl PathWaits {
                 None => true,
             };
             if is_about {
-                wait.look(Some(events), report());
+                wait.inspect(Some(events), report());
             }
         }
     }
 
     /// Takes in what a look has found: what is to be told of that.
-    pub(super) fn looked<R: FnOnce(PathLooked) + Send + 'static>(
+    pub(super) fn inspected<R: FnOnce(PathInspected) + Send + 'static>(
         &mut self,
         registry: &Registry,
-        looked: PathLooked,
+        inspected: PathInspected,
         now: Instant,
         report: impl FnOnce() -> R,
-    ) -> Option<PathNews> {
-        let PathLooked { run, until, found, watched } = looked;
+    ) -> Option<PathReport> {
+        let PathInspected { run, until, found, watched } = inspected;
         let is_it = |wait: &&mut PathWait| wait.awaited.run == run && wait.awaited.until == until;
         let Some(wait) = self.waits.iter_mut().find(is_it) else {
             self.forget_unknown(watched);
             return None;
         };
-        wait.is_looking = false;
+        wait.is_inspecting = false;
         for watch in watched.watches {
             if !wait.watches.contains(&watch) {
                 wait.watches.push(watch);
@@ -167,17 +168,17 @@ impl PathWaits {
         let news = match until {
             Until::Changed { before } if found.is_some() && found != before => {
                 self.remove(registry, run);
-                return Some(PathNews::Ready(run));
+                return Some(PathReport::Ready(run));
             }
             Until::Changed { .. } => None,
             Until::Exists { condition } => {
                 let is_there = found.is_some();
                 let was_there = std::mem::replace(&mut wait.is_there, is_there);
-                (is_there != was_there).then_some(PathNews::Seen { run, condition, is_there })
+                (is_there != was_there).then_some(PathReport::Seen { run, condition, is_there })
             }
         };
         if wait.is_stale {
-            wait.look(self.events.as_ref(), report());
+            wait.inspect(self.events.as_ref(), report());
         }
         news
     }
@@ -188,23 +189,27 @@ impl PathWaits {
         for (watch, _) in watched.watches {
             // One that looks at this moment may have the same.
             let may_be_used =
-                |wait: &PathWait| wait.is_looking || wait.watches.iter().any(|(other, _)| *other == watch);
+                |wait: &PathWait| wait.is_inspecting || wait.watches.iter().any(|(other, _)| *other == watch);
             if !self.waits.iter().any(may_be_used) {
                 events.forget(watch);
             }
         }
     }
 
-    /// When [`look_again`](Self::look_again) is to be called.
+    /// When [`inspect_due`](Self::inspect_due) is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.waits.iter().filter(|wait| !wait.is_looking).filter_map(|wait| wait.look_at).min()
+        self.waits.iter().filter(|wait| !wait.is_inspecting).filter_map(|wait| wait.look_at).min()
     }
 
     /// Looks at what nothing tells of, if it is time to.
-    pub(super) fn look_again<R: FnOnce(PathLooked) + Send + 'static>(&mut self, now: Instant, report: impl Fn() -> R) {
+    pub(super) fn inspect_due<R: FnOnce(PathInspected) + Send + 'static>(
+        &mut self,
+        now: Instant,
+        report: impl Fn() -> R,
+    ) {
         for wait in &mut self.waits {
-            if !wait.is_looking && wait.look_at.is_some_and(|at| at <= now) {
-                wait.look(self.events.as_ref(), report());
+            if !wait.is_inspecting && wait.look_at.is_some_and(|at| at <= now) {
+                wait.inspect(self.events.as_ref(), report());
             }
         }
     }
@@ -219,25 +224,26 @@ fn begin_events(registry: &Registry, token: Token) -> io::Result<Arc<PathEvents>
 impl PathWait {
     fn is_about(&self, (at, name): &Watch) -> bool {
         // What it watches is known when the look has ended.
-        self.is_looking || self.watches.iter().any(|(watch, entry)| watch == at && (entry.is_none() || entry == name))
+        self.is_inspecting
+            || self.watches.iter().any(|(watch, entry)| watch == at && (entry.is_none() || entry == name))
     }
 
     /// Has a thread look at the path, or look again when the one that does has ended.
-    fn look(&mut self, events: Option<&Arc<PathEvents>>, report: impl FnOnce(PathLooked) + Send + 'static) {
-        if self.is_looking {
+    fn inspect(&mut self, events: Option<&Arc<PathEvents>>, report: impl FnOnce(PathInspected) + Send + 'static) {
+        if self.is_inspecting {
             self.is_stale = true;
             return;
         }
         let AwaitedPath { run, path, until } = &self.awaited;
         let (run, path, until, events) = (*run, Arc::clone(path), *until, events.cloned());
-        let look = move || {
+        let inspect = move || {
             // First: what comes after the look is told.
             let watched = events.map_or_else(Watched::default, |events| events.watch(&path));
             let found = FileState::of(&path);
-            report(PathLooked { run, until, found, watched });
+            report(PathInspected { run, until, found, watched });
         };
         self.is_stale = false;
-        self.is_looking = thread::spawn("paths", STACK, look).is_ok();
-        self.look_at = (!self.is_looking).then(|| Instant::now() + RETRY_INTERVAL);
+        self.is_inspecting = thread::spawn("paths", STACK, inspect).is_ok();
+        self.look_at = (!self.is_inspecting).then(|| Instant::now() + RETRY_INTERVAL);
     }
 }

@@ -15,12 +15,13 @@ use crate::sys::peer::{Peer, peer_credentials, peer_groups};
 pub(super) const CONNECTIONS_PER_USER: usize = 64;
 
 /// Letters of a client's command name that are kept.
-const LONGEST_NAME: usize = 32;
+const MAX_NAME_CHARS: usize = 32;
 
 /// Who has connected.
 #[derive(Debug, Clone)]
 pub(super) enum Who {
-    /// A process of this machine, as the kernel knows it, and its groups; root and the daemon's own user may do all without.
+    /// A process of this machine, as the kernel knows it, and its groups; root and the daemon's own user may do all
+    /// without.
     Local(Peer, Box<[u32]>),
     /// Somebody at this address.
     #[cfg(feature = "http")]
@@ -75,8 +76,8 @@ impl Who {
         }
     }
 
-    /// Who asks for this, having logged in as `user`. The name of his command is asked for now, and only where it will be
-    /// told: he may be gone when somebody wants to know.
+    /// Who asks for this, having logged in as `user`. The name of his command is asked for now, and only where it will
+    /// be told: he may be gone when somebody wants to know.
     pub(super) fn initiator(&self, request: &Request, user: Option<&str>) -> Initiator {
         let user = user.map(Into::into);
         match self {
@@ -101,7 +102,7 @@ fn local_caller(peer: Peer, groups: &[u32], request: &Request, user: Option<Box<
     };
     let command = command.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(|name| {
         let plain = |letter: char| if letter.is_control() { '?' } else { letter };
-        name.chars().take(LONGEST_NAME).map(plain).collect::<String>().into()
+        name.chars().take(MAX_NAME_CHARS).map(plain).collect::<String>().into()
     });
     Caller { uid: peer.uid, pid: peer.pid, command, user, groups: groups.into() }
 }

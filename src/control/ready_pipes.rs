@@ -11,7 +11,7 @@ use crate::process::{Generation, ReadyReport};
 use crate::sys::signals::set_nonblocking;
 
 /// What a program may write before its line feed, in bytes. One that writes on and on is not what it is taken for.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// A run that is to tell that it is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl ReadyPipe {
     /// What it tells, if that is clear by now.
     fn report(&mut self) -> Option<ReadyReport> {
         let mut buffer = [0; 512];
-        while self.read < MOST_BYTES {
+        while self.read < MAX_BYTES {
             match self.pipe.read(&mut buffer) {
                 Ok(0) => return Some(ReadyReport::Never),
                 Ok(count) if buffer.iter().take(count).any(|byte| *byte == b'\n') => return Some(ReadyReport::Ready),
@@ -190,7 +190,7 @@ mod tests {
     fn what_writes_on_and_on_is_not_what_it_is_taken_for() {
         let (handle, told) = io_thread();
         let mut writer = awaited(&handle, 1);
-        let wrote = std::thread::spawn(move || writer.write_all(&[b'x'; 8 * MOST_BYTES]).is_ok());
+        let wrote = std::thread::spawn(move || writer.write_all(&[b'x'; 8 * MAX_BYTES]).is_ok());
         assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok((run(1), ReadyReport::Never)));
         assert!(!wrote.join().expect("no panic"), "our end is closed");
         handle.shutdown(TEST_TIMEOUT);

@@ -1,11 +1,11 @@
-//! The io thread: one mio loop for the sockets that clients connect to, their connections, and the pipes on which programs tell
-//! that they are ready. It knows no process: it hands requests to a sink, and takes answers from a queue.
+//! The io thread: one mio loop for the sockets that clients connect to, their connections, and the pipes on which
+//! programs tell that they are ready. It knows no process: it hands requests to a sink, and takes answers from a queue.
 
 mod accept;
-#[cfg(feature = "http")]
-mod doors;
 mod handle;
 mod messages;
+#[cfg(feature = "http")]
+mod sockets;
 mod spare;
 mod streams;
 
@@ -27,33 +27,33 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use handle::Message;
 use spare::Spare;
 
-pub use super::changes::WatchedPath;
-use super::changes::{Changes, ChangesLooked};
-use super::client::{Client, Wanted};
-use super::connection::Fate;
-use super::door::{Door, OpenDoor};
+use super::announcements::Followers;
+use super::client::{Client, ClientWork};
+use super::connection::Served;
 use super::link::Stream;
 use super::name_watch::{NameWatch, Tokens};
 use super::names::Names;
 pub use super::network_waits::AwaitedNetwork;
 use super::network_waits::{NetworkSeen, NetworkWaits};
-use super::news::Followers;
 pub use super::notifications::Received;
 use super::notifications::{Notifications, Read};
 pub use super::path_waits::{AwaitedPath, Until};
-use super::path_waits::{PathLooked, PathWaits};
+use super::path_waits::{PathInspected, PathWaits};
 use super::peer::{CONNECTIONS_PER_USER, Who};
 use super::ready_pipes::ReadyPipes;
 pub use super::ready_pipes::ReadyRun;
+use super::server_socket::{OpenSocket, ServerSocket};
+pub use super::watched_paths::WatchedPath;
+use super::watched_paths::{PathsInspected, WatchedPaths};
 use crate::api::{ConditionId, Request, WallClock};
 use crate::process::{Initiator, ReadyReport};
 use crate::sys;
 use crate::sys::clock_watch::ClockWatch;
 use crate::sys::limits::nofile;
 use crate::sys::net::SocketGuard;
-#[cfg(feature = "http")]
-pub use doors::Place;
 pub use handle::ServerHandle;
+#[cfg(feature = "http")]
+pub use sockets::Place;
 
 /// Names a connection; never used again for another one.
 pub type ConnId = u64;
@@ -104,8 +104,8 @@ pub enum ServerEvent {
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; the one that was answered and is idle for the longest is closed to make room for another, or
-    /// else the one that has kept us waiting for the longest.
+    /// Connections at a time; the one that was answered and is idle for the longest is closed to make room for another,
+    /// or else the one that has kept us waiting for the longest.
     pub connections: usize,
     /// Those of them that one user of this machine may have, other than root and the daemon's own.
     pub per_user: usize,
@@ -124,11 +124,12 @@ const CONNECTIONS: usize = 512;
 const REMOTE_CONNECTIONS: usize = 128;
 
 /// Connections at a time, however scarce open files are.
-const LEAST_CONNECTIONS: usize = 8;
+const MIN_CONNECTIONS: usize = 8;
 
 impl Default for Limits {
-    /// 512 connections, 128 of them over the network, 64 of one user, but at most a quarter of the files that this process may have open: clients must not take
-    /// from the programs what their next start needs. 10 seconds of stall_timeout, a quarter of one of grace.
+    /// 512 connections, 128 of them over the network, 64 of one user, but at most a quarter of the files that this
+    /// process may have open: clients must not take from the programs what their next start needs. 10 seconds of
+    /// stall_timeout, a quarter of one of grace.
     fn default() -> Self {
         let files = nofile().map_or(u64::MAX, |limit| limit.soft);
         let connections = share_of(files);
@@ -146,7 +147,7 @@ impl Default for Limits {
 
 /// The connections that so many open files leave room for.
 fn share_of(files: u64) -> usize {
-    usize::try_from(files / 4).unwrap_or(CONNECTIONS).clamp(LEAST_CONNECTIONS, CONNECTIONS)
+    usize::try_from(files / 4).unwrap_or(CONNECTIONS).clamp(MIN_CONNECTIONS, CONNECTIONS)
 }
 
 /// Connections with more to do that have their turn before answers and new requests have theirs.
@@ -162,12 +163,12 @@ const NOTIFICATIONS: Token = Token(7);
 const CHANGES: Token = Token(8);
 const NETWORK: Token = Token(9);
 const CLOCK: Token = Token(10);
-/// Doors are counted from here on.
-const FIRST_DOOR: usize = 11;
+/// Sockets are counted from here on.
+const FIRST_SOCKET: usize = 11;
 /// Connections are counted from here on.
 const FIRST_CONNECTION: u64 = 64;
 /// Sockets that clients may connect to, at most.
-pub const MOST_DOORS: usize = FIRST_CONNECTION as usize - FIRST_DOOR;
+pub const MAX_SOCKETS: usize = FIRST_CONNECTION as usize - FIRST_SOCKET;
 
 /// What the io thread reports to; may block for a moment.
 pub type Sink = Arc<dyn Fn(ServerEvent) + Send + Sync>;
@@ -201,8 +202,8 @@ impl Io {
                     "the io thread has ended before its time: nobody can command the daemon any more, but for signals; \
                      its programs are supervised as before"
                 );
-                // The order may have been taken, or may have been in the queue, which is closed by now. Nobody else would
-                // tell that it has been lost, and no child is reaped before.
+                // The order may have been taken, or may have been in the queue, which is closed by now. Nobody else
+                // would tell that it has been lost, and no child is reaped before.
                 sink(ServerEvent::ReadBeforeEnds);
                 names
             }
@@ -215,8 +216,8 @@ impl Io {
 /// # Errors
 /// As [`start_with`].
 #[cfg(test)]
-pub fn start(doors: impl IntoIterator<Item = Door>, names: Names, sink: Sink) -> io::Result<ServerHandle> {
-    start_with(doors, names, sink, Limits::default())
+pub fn start(sockets: impl IntoIterator<Item = ServerSocket>, names: Names, sink: Sink) -> io::Result<ServerHandle> {
+    start_with(sockets, names, sink, Limits::default())
 }
 
 /// Starts an io thread of its own; see [`prepare`].
@@ -225,28 +226,32 @@ pub fn start(doors: impl IntoIterator<Item = Door>, names: Names, sink: Sink) ->
 /// The system's, when it refuses a thread or a descriptor.
 #[cfg(test)]
 pub fn start_with(
-    doors: impl IntoIterator<Item = Door>,
+    sockets: impl IntoIterator<Item = ServerSocket>,
     names: Names,
     sink: Sink,
     limits: Limits,
 ) -> io::Result<ServerHandle> {
-    let (handle, io) = prepare_with(doors, names, sink, limits)?;
+    let (handle, io) = prepare_with(sockets, names, sink, limits)?;
     let thread = std::thread::Builder::new().name("io".to_owned()).stack_size(STACK);
     let thread = thread.spawn(move || io.run())?;
     *handle.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     Ok(handle)
 }
 
-/// What serves who comes in by `doors` and sees to it that `names` stay.
+/// What serves who comes in by `sockets` and sees to it that `names` stay.
 ///
 /// # Errors
 /// The system's, when it refuses a descriptor.
-pub fn prepare(doors: impl IntoIterator<Item = Door>, names: Names, sink: Sink) -> io::Result<(ServerHandle, Io)> {
-    prepare_with(doors, names, sink, Limits::default())
+pub fn prepare(
+    sockets: impl IntoIterator<Item = ServerSocket>,
+    names: Names,
+    sink: Sink,
+) -> io::Result<(ServerHandle, Io)> {
+    prepare_with(sockets, names, sink, Limits::default())
 }
 
 fn prepare_with(
-    doors: impl IntoIterator<Item = Door>,
+    sockets: impl IntoIterator<Item = ServerSocket>,
     names: Names,
     sink: Sink,
     limits: Limits,
@@ -254,10 +259,10 @@ fn prepare_with(
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let mut open = Vec::new();
-    for (number, door) in doors.into_iter().take(MOST_DOORS).enumerate() {
-        let mut door = OpenDoor::new(door);
-        poll.registry().register(door.source(), Token(FIRST_DOOR + number), Interest::READABLE)?;
-        open.push(door);
+    for (number, socket) in sockets.into_iter().take(MAX_SOCKETS).enumerate() {
+        let mut socket = OpenSocket::new(socket);
+        poll.registry().register(socket.source(), Token(FIRST_SOCKET + number), Interest::READABLE)?;
+        open.push(socket);
     }
     let names = NameWatch::new(names, poll.registry(), NAMES)?;
     let (messages, queue) = unbounded();
@@ -273,7 +278,7 @@ fn prepare_with(
     let handle = report.clone();
     let mut server = Server {
         poll,
-        doors: open,
+        sockets: open,
         names,
         report,
         sink: Arc::clone(&sink),
@@ -291,7 +296,7 @@ fn prepare_with(
         unfinished: Vec::new(),
         ready_pipes: ReadyPipes::default(),
         path_waits: PathWaits::default(),
-        changes: Changes::default(),
+        changes: WatchedPaths::default(),
         network_waits: NetworkWaits::default(),
         notifications: Notifications::default(),
         clock: None,
@@ -304,7 +309,7 @@ fn prepare_with(
 
 struct Server {
     poll: Poll,
-    doors: Vec<OpenDoor>,
+    sockets: Vec<OpenSocket>,
     names: NameWatch,
     /// For what a thread of ours reports.
     report: ServerHandle,
@@ -330,7 +335,7 @@ struct Server {
     unfinished: Vec<ConnId>,
     ready_pipes: ReadyPipes,
     path_waits: PathWaits,
-    changes: Changes,
+    changes: WatchedPaths,
     network_waits: NetworkWaits,
     notifications: Notifications,
     /// Tells that the wall clock was set, while somebody goes by it.
@@ -362,9 +367,9 @@ impl Server {
             }
             let now = Instant::now();
             self.turn(&events, now);
-            let is_done = self.clients.is_empty() && !self.names.is_looking();
+            let is_done = self.clients.is_empty() && !self.names.is_inspecting();
             match self.ending {
-                None => self.look_at_names(now),
+                None => self.check_names(now),
                 Some(end) if end <= now || is_done => return Ended::ByShutdown(self.end()),
                 Some(_) => {}
             }
@@ -391,7 +396,7 @@ impl Server {
                     }
                 }
                 token if self.names.event(token, now) => {}
-                Token(number) if number < FIRST_DOOR + MOST_DOORS => self.accept(now),
+                Token(number) if number < FIRST_SOCKET + MAX_SOCKETS => self.accept(now),
                 Token(number) => {
                     let conn = number as u64;
                     if let Some(client) = self.clients.get_mut(&conn) {
@@ -409,7 +414,7 @@ impl Server {
             }
         }
         let sink = &self.sink;
-        self.notifications.read_some(|read| tell(sink, read));
+        self.notifications.read_some(|read| report_notification(sink, read));
         self.network_waits.read_some(self.poll.registry(), now, |NetworkSeen { run, condition, is_there }| {
             sink(ServerEvent::ConditionSeen { run, condition, is_there });
         });
@@ -424,19 +429,20 @@ impl Server {
         names
     }
 
-    fn look_at_names(&mut self, now: Instant) {
+    fn check_names(&mut self, now: Instant) {
         let report = self.report.clone();
-        self.names.begin_look(now, move |looked| report.send(Message::Looked(Box::new(looked))));
+        self.names.begin_inspection(now, move |inspected| report.send(Message::NamesInspected(Box::new(inspected))));
     }
 
     /// The control socket was made anew. Who has connected to the old one is still served.
     fn replace_listener(&mut self, listener: UnixListener, now: Instant) {
         self.accept(now);
-        let place = self.doors.iter().position(OpenDoor::is_control);
-        let Some((place, door)) = place.and_then(|place| Some((place, self.doors.get_mut(place)?))) else { return };
-        let _ = self.poll.registry().deregister(door.source());
-        door.replace(listener);
-        if let Err(error) = self.poll.registry().register(door.source(), Token(FIRST_DOOR + place), Interest::READABLE)
+        let place = self.sockets.iter().position(OpenSocket::is_control);
+        let Some((place, socket)) = place.and_then(|place| Some((place, self.sockets.get_mut(place)?))) else { return };
+        let _ = self.poll.registry().deregister(socket.source());
+        socket.replace(listener);
+        if let Err(error) =
+            self.poll.registry().register(socket.source(), Token(FIRST_SOCKET + place), Interest::READABLE)
         {
             let reason = crate::util::errno::reason(&error);
             log::error!("the control socket is there again, but cannot be watched: {reason}");
@@ -450,22 +456,22 @@ impl Server {
         let report = &self.report;
         let serve = AssertUnwindSafe(|| {
             client.serve(now, clock(), &mut |wanted| match wanted {
-                Wanted::Answer(by, request) => {
+                ClientWork::Answer(by, request) => {
                     crate::failpoint::hit("connection", || format!("{request:?}"));
                     sink(ServerEvent::Request(IncomingRequest { conn, by, request }));
                 }
                 #[cfg(feature = "http")]
-                Wanted::Work(work) => report.work(conn, work),
+                ClientWork::Work(work) => report.work(conn, work),
             })
         });
         let fate = catch_unwind(serve).unwrap_or_else(|_| {
             log::error!("connection {conn}: closed after an internal error of supervice (a panic), please report it");
-            Fate::Over
+            Served::Over
         });
         match fate {
-            Fate::Over => self.close(conn),
-            Fate::Lives => self.watch(conn),
-            Fate::Unfinished => {
+            Served::Over => self.close(conn),
+            Served::Lives => self.watch(conn),
+            Served::Unfinished => {
                 self.serve_later(conn);
                 self.watch(conn);
             }
@@ -515,9 +521,9 @@ impl Server {
 
     /// Does what is due: looks at paths of which nothing tells, accepts again, tells those who follow.
     fn expire(&mut self, now: Instant) {
-        self.path_waits.look_again(now, || report_path(&self.report));
-        self.changes.look_again(now, || report_changes(&self.report));
-        self.network_waits.look_again(self.poll.registry(), NETWORK, now);
+        self.path_waits.inspect_due(now, || report_path(&self.report));
+        self.changes.inspect_due(now, || report_changes(&self.report));
+        self.network_waits.inspect_due(self.poll.registry(), NETWORK, now);
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             self.accept(now);
@@ -547,27 +553,27 @@ impl Server {
 
     fn next_deadline(&mut self) -> Option<Instant> {
         self.client_due = self.clients.values().filter_map(|client| client.deadline(self.limits.stall_timeout)).min();
-        let look = self.names.deadline().filter(|_| self.ending.is_none());
+        let inspect = self.names.deadline().filter(|_| self.ending.is_none());
         let waits = [self.path_waits.deadline(), self.changes.deadline(), self.network_waits.deadline()];
         let waits = waits.into_iter().flatten().min();
-        [self.client_due, self.hand_out_at, self.accept_again, look, waits, self.ending].into_iter().flatten().min()
+        [self.client_due, self.hand_out_at, self.accept_again, inspect, waits, self.ending].into_iter().flatten().min()
     }
 }
 
 /// What a look at a path calls when it has ended.
-fn report_path(report: &ServerHandle) -> impl FnOnce(PathLooked) + Send + 'static {
+fn report_path(report: &ServerHandle) -> impl FnOnce(PathInspected) + Send + 'static {
     let report = report.clone();
-    move |looked| report.send(Message::PathLooked(looked))
+    move |inspected| report.send(Message::PathInspected(inspected))
 }
 
 /// What a look at what may have changed calls when it has ended.
-fn report_changes(report: &ServerHandle) -> impl FnOnce(ChangesLooked) + Send + 'static {
+fn report_changes(report: &ServerHandle) -> impl FnOnce(PathsInspected) + Send + 'static {
     let report = report.clone();
-    move |looked| report.send(Message::ChangesLooked(looked))
+    move |inspected| report.send(Message::PathsInspected(inspected))
 }
 
 /// Reports what was read from `$NOTIFY_SOCKET`.
-fn tell(sink: &Sink, read: Read) {
+fn report_notification(sink: &Sink, read: Read) {
     sink(match read {
         Read::Message(received) => ServerEvent::Notified(received),
         Read::Barrier(fd) => ServerEvent::Barrier(fd),

@@ -4,10 +4,12 @@ use crate::models::{DefaultOutput, ProgramConfig, Stdin};
 use crate::sys;
 use crate::util::plural::{choose, counted};
 
-/// For the daemon itself: its loops, signals, log, control socket and a few clients, and the pipes of a start that is under way.
+/// For the daemon itself: its loops, signals, log, control socket and a few clients, and the pipes of a start that is
+/// under way.
 const OWN_FDS: u64 = 32;
 
-/// What one program holds while it runs: a pipe for each stream that is captured and for its input, and the files of its output.
+/// What one program holds while it runs: a pipe for each stream that is captured and for its input, and the files of
+/// its output.
 fn of_program(program: &ProgramConfig, default_output: DefaultOutput) -> u64 {
     let console = default_output == DefaultOutput::Console;
     let stderr_apart = !program.redirect_stderr;

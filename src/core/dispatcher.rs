@@ -15,8 +15,8 @@ use crate::sys::signals::{Signal, Signals};
 /// A turn that takes longer is worth a line in the log: something in it must have blocked.
 const SLOW_TURN: Duration = Duration::from_millis(250);
 
-/// Signals to end that come so close together are one order: `timeout` and the like signal their child, and then its process
-/// group. Nobody presses a key twice in that time.
+/// Signals to end that come so close together are one order: `timeout` and the like signal their child, and then its
+/// process group. Nobody presses a key twice in that time.
 const TERM_COALESCE_WINDOW: Duration = Duration::from_millis(100);
 
 /// How long due timers wait for the ends of children that came before them.
@@ -33,8 +33,8 @@ pub(super) struct Dispatcher {
     results: Vec<Input>,
     /// When it was told by a signal to end, the last time.
     terminated: Option<Moment>,
-    /// Children have ended, and are reaped as soon as the io thread has read what they had told before: what is due waits
-    /// for that, until this moment.
+    /// Children have ended, and are reaped as soon as the io thread has read what they had told before: what is due
+    /// waits for that, until this moment.
     ends_awaited: Option<Moment>,
 }
 
@@ -46,8 +46,8 @@ impl Dispatcher {
     /// Runs the engine until its shutdown has ended; `true` if no process is left.
     pub(super) fn run(&mut self, inbox: &mut Inbox, signals: &Signals) -> bool {
         loop {
-            // Whatever has ended or come is taken in before what was due by now: where this process was itself stopped for
-            // a while, a time of a schedule must not find a run that is long over. It may be stopped here as well.
+            // Whatever has ended or come is taken in before what was due by now: where this process was itself stopped
+            // for a while, a time of a schedule must not find a run that is long over. It may be stopped here as well.
             let due_by = sys::time::now();
             let mut is_idle = true;
             for (signal, _) in signals.take() {
@@ -56,7 +56,7 @@ impl Dispatcher {
             }
             for input in inbox.try_iter().take(BATCH) {
                 is_idle = false;
-                self.take_in(input);
+                self.handle_external(input);
             }
             let ends_awaited = self.ends_awaited.filter(|until| sys::time::now() < *until);
             if ends_awaited.is_none() {
@@ -88,7 +88,7 @@ impl Dispatcher {
             Signal::Child => Notice::Child,
             Signal::Terminate(number) => {
                 // The shutdown goes through most of it, and nothing ends before it has.
-                sys::memory::bring_code_back();
+                sys::memory::prefetch_code();
                 Notice::Terminate(Some(number))
             }
             Signal::Reload => Notice::Reload,
@@ -101,10 +101,10 @@ impl Dispatcher {
             }
         };
         if matches!(signal, Signal::Reload | Signal::Reopen) {
-            self.effects.look_at_names();
+            self.effects.check_names();
         }
         if !matches!(signal, Signal::Terminate(_)) || self.is_new_order() {
-            self.hand_in(Input::Notice(notice));
+            self.handle_input(Input::Notice(notice));
         }
     }
 
@@ -139,7 +139,7 @@ impl Dispatcher {
         }
     }
 
-    fn take_in(&mut self, external: External) {
+    fn handle_external(&mut self, external: External) {
         let input = match external {
             External::Input(input) => {
                 if matches!(input, Input::Notice(Notice::Child)) {
@@ -153,7 +153,7 @@ impl Dispatcher {
             }
             External::Disconnected(conn) => {
                 for id in self.effects.replies().forget(conn) {
-                    self.hand_in(Input::Gone { id });
+                    self.handle_input(Input::Gone { id });
                 }
                 return;
             }
@@ -165,16 +165,16 @@ impl Dispatcher {
                 Input::Request { id, by: Initiator::Embedder, request }
             }
         };
-        self.hand_in(input);
+        self.handle_input(input);
     }
 
-    fn hand_in(&mut self, input: Input) {
+    fn handle_input(&mut self, input: Input) {
         let what = describe(&input);
         self.turn(what, |engine, now| engine.handle(now, input));
     }
 
-    /// One turn: the engine is told something, and everything that it wants done is done, in order. What comes of an effect
-    /// is told at once; what the engine wants done then comes behind all that it has wanted before.
+    /// One turn: the engine is told something, and everything that it wants done is done, in order. What comes of an
+    /// effect is told at once; what the engine wants done then comes behind all that it has wanted before.
     fn turn(&mut self, what: &str, tell: impl FnOnce(&mut Engine, Moment)) {
         let begin = sys::time::now();
         self.untimed_turn(what, begin, tell);
@@ -195,8 +195,8 @@ impl Dispatcher {
         self.finish_turn(sound);
     }
 
-    /// Does what the engine wants done, in order. Apart from [`untimed_turn`](Self::untimed_turn), of which there is a copy for
-    /// each kind of turn.
+    /// Does what the engine wants done, in order. Apart from [`untimed_turn`](Self::untimed_turn), of which there is a
+    /// copy for each kind of turn.
     fn finish_turn(&mut self, mut sound: bool) {
         let _wakes = DeferredWakes::new();
         loop {
@@ -209,7 +209,7 @@ impl Dispatcher {
             }
             match effect {
                 Some(effect) => sound &= self.perform(effect),
-                None if self.effects.unsettled_spawn(0).is_some() => sound &= self.settle_spawns(0),
+                None if self.effects.unfinished_spawn(0).is_some() => sound &= self.finish_spawns(0),
                 None => break,
             }
         }
@@ -224,17 +224,17 @@ impl Dispatcher {
 
     /// Does one thing; `false` if that, or what followed from it, panicked.
     fn perform(&mut self, effect: Effect) -> bool {
-        let mut sound = !effect.needs_settled_spawns() || self.settle_spawns(0);
+        let mut sound = !effect.needs_finished_spawns() || self.finish_spawns(0);
         let owed = effect.owed_result();
         sound &= self.act(owed, |effects, results| effects.perform(effect, results));
-        sound & self.settle_spawns(self.effects.most_begun_spawns())
+        sound & self.finish_spawns(self.effects.most_begun_spawns())
     }
 
     /// Ends spawns until at most so many are under way.
-    fn settle_spawns(&mut self, most: usize) -> bool {
+    fn finish_spawns(&mut self, most: usize) -> bool {
         let mut sound = true;
-        while let Some(owed) = self.effects.unsettled_spawn(most) {
-            sound &= self.act(Some(owed), Effects::settle_spawn);
+        while let Some(owed) = self.effects.unfinished_spawn(most) {
+            sound &= self.act(Some(owed), Effects::finish_spawn);
         }
         sound
     }

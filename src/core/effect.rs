@@ -1,5 +1,5 @@
-//! What the engine is told ([`Input`]) and what it wants done ([`Effect`]): plain data in both directions. The engine calls
-//! nothing; the dispatcher performs the effects in the order of the list and feeds back what came of them.
+//! What the engine is told ([`Input`]) and what it wants done ([`Effect`]): plain data in both directions. The engine
+//! calls nothing; the dispatcher performs the effects in the order of the list and feeds back what came of them.
 
 mod results;
 
@@ -19,7 +19,7 @@ use crate::api::{
     Amount, Announcement, Answer, ConditionId, EventKinds, HistoryRow, LogLevel, ProcId, Reader, Reply, Request,
     RequestId, Why,
 };
-use crate::config::{Additions, ConfigError, Reading};
+use crate::config::{Additions, ConfigError, LoadResult};
 use crate::control::server::{ConnId, IncomingRequest, Received};
 use crate::health::HealthCheckResult;
 #[cfg(feature = "attach")]
@@ -39,7 +39,7 @@ pub(crate) type TaskId = u64;
 
 /// A file of what outlives the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeptFile {
+pub(crate) enum StateFile {
     /// Which programs are disabled.
     Disabled,
     /// Which instances of templates were enabled.
@@ -50,26 +50,27 @@ pub(crate) enum KeptFile {
     Times,
 }
 
-impl KeptFile {
-    pub(crate) const ALL: [KeptFile; 4] = [KeptFile::Disabled, KeptFile::Instances, KeptFile::Scales, KeptFile::Times];
+impl StateFile {
+    pub(crate) const ALL: [StateFile; 4] =
+        [StateFile::Disabled, StateFile::Instances, StateFile::Scales, StateFile::Times];
 
     /// What it is called in its directory, and in its first line.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            KeptFile::Disabled => "disabled",
-            KeptFile::Instances => "instances",
-            KeptFile::Scales => "scales",
-            KeptFile::Times => "times",
+            StateFile::Disabled => "disabled",
+            StateFile::Instances => "instances",
+            StateFile::Scales => "scales",
+            StateFile::Times => "times",
         }
     }
 
     /// What it holds, for the log.
     pub(crate) fn what(self) -> &'static str {
         match self {
-            KeptFile::Disabled => "what was disabled",
-            KeptFile::Instances => "what was made of templates",
-            KeptFile::Scales => "what was scaled",
-            KeptFile::Times => "when schedules were due last",
+            StateFile::Disabled => "what was disabled",
+            StateFile::Instances => "what was made of templates",
+            StateFile::Scales => "what was scaled",
+            StateFile::Times => "when schedules were due last",
         }
     }
 }
@@ -133,8 +134,8 @@ pub(crate) enum CheckPurpose {
 pub(crate) enum Notice {
     /// SIGCHLD: some child may have ended.
     Child,
-    /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the second
-    /// time: now. The number of the signal, where it was one.
+    /// SIGTERM, SIGINT, SIGQUIT, SIGPWR or [`Supervisor::shutdown`](super::Supervisor::shutdown): end in order; the
+    /// second time: now. The number of the signal, where it was one.
     Terminate(Option<u8>),
     /// SIGHUP: reload.
     Reload,
@@ -184,8 +185,8 @@ pub(crate) enum Input {
     Spawned { id: ProcId, generation: Generation, pid: i32, pending: bool },
     /// A spawn has failed.
     SpawnFailed { id: ProcId, generation: Generation, error: SpawnError },
-    /// A leader has ended and was reaped. `late`: why it never executed its program; `descendant`: something that it has
-    /// forked and that lives, where it has ended with 0.
+    /// A leader has ended and was reaped. `late`: why it never executed its program; `descendant`: something that it
+    /// has forked and that lives, where it has ended with 0.
     Exited {
         id: ProcId,
         generation: Generation,
@@ -245,8 +246,8 @@ pub(crate) enum Input {
     PendingExecsProbed { left: bool },
     /// What the clocks show, for a program that may be due; `None`: nobody could tell.
     ClockRead { id: Option<ProcId>, clock: Option<ClockReading> },
-    /// The next time of the calendar at which a program is to be started, and what the clocks show now (`None`: nobody could
-    /// tell).
+    /// The next time of the calendar at which a program is to be started, and what the clocks show now (`None`: nobody
+    /// could tell).
     TimeFound { id: ProcId, clock: Option<ClockReading>, found: Option<FoundTime> },
     /// The output thread has something to say.
     Output(output::Note),
@@ -254,7 +255,7 @@ pub(crate) enum Input {
     #[cfg(feature = "attach")]
     RunRead { request: RequestId, result: Result<Box<ProgramConfig>, String> },
     /// The configuration file was read.
-    ConfigLoaded { load: u64, result: Box<Result<Reading, ConfigError>> },
+    ConfigLoaded { load: u64, result: Box<Result<LoadResult, ConfigError>> },
 }
 
 /// What all that a run has started uses.
@@ -359,7 +360,7 @@ pub(crate) enum OutputJob {
     /// Write to its standard input.
     Stdin { id: ProcId, name: String, bytes: Arc<[u8]> },
     /// Answer when everything is on the disk that was to be kept before.
-    Keep { file: KeptFile, reply: Box<Reply> },
+    Keep { file: StateFile, reply: Box<Reply> },
     /// Add what the programs have written.
     #[cfg(feature = "http")]
     Metrics(Box<MetricsJob>),
@@ -374,11 +375,12 @@ pub(crate) enum Effect {
     Spawn { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
     /// Signal this run.
     Signal { id: ProcId, generation: Generation, signal: Signal },
-    /// Reap every child that has ended; an [`Input::Exited`] or [`Input::TaskExited`] for each leader among them follows, then
-    /// [`Input::Swept`]. Or only one of them, and then a [`Notice::Child`] follows, which leads here again.
+    /// Reap every child that has ended; an [`Input::Exited`] or [`Input::TaskExited`] for each leader among them
+    /// follows, then [`Input::Swept`]. Or only one of them, and then a [`Notice::Child`] follows, which leads here
+    /// again.
     Reap,
-    /// Is nothing left of the group of this run? [`Input::GroupProbed`] follows at once. `thorough`: zombies that nobody
-    /// reaps count as nothing.
+    /// Is nothing left of the group of this run? [`Input::GroupProbed`] follows at once. `thorough`: zombies that
+    /// nobody reaps count as nothing.
     ProbeGroup { id: ProcId, generation: Generation, thorough: bool },
     /// The leader has ended: its output so far is to be read.
     LeaderExited { id: ProcId, generation: Generation },
@@ -386,22 +388,24 @@ pub(crate) enum Effect {
     RunEnded { id: ProcId, generation: Generation },
     /// Begin a check that no command makes; [`Input::Checked`] follows.
     Check { id: ProcId, generation: Generation, purpose: CheckPurpose, config: Arc<ProgramConfig> },
-    /// Find the process that the pid file of a run names, and make it its main one; [`Input::MainFound`] or [`Input::NoMain`]
-    /// follows at once.
+    /// Find the process that the pid file of a run names, and make it its main one; [`Input::MainFound`] or
+    /// [`Input::NoMain`] follows at once.
     FindMain { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
-    /// Make this the main process of a run; [`Input::MainFound`] or [`Input::MainRefused`] follows at once. Where it has a parent
-    /// that is not ours, [`Input::MainFound`] follows in place of [`Input::Exited`] when the present one has ended.
+    /// Make this the main process of a run; [`Input::MainFound`] or [`Input::MainRefused`] follows at once. Where it
+    /// has a parent that is not ours, [`Input::MainFound`] follows in place of [`Input::Exited`] when the present one
+    /// has ended.
     HandOver { id: ProcId, generation: Generation, pid: i32 },
-    /// Have every message on `$NOTIFY_SOCKET` read that is there; [`Input::NotificationsRead`] follows behind them. (The machine
-    /// bounds how long it waits for that.)
+    /// Have every message on `$NOTIFY_SOCKET` read that is there; [`Input::NotificationsRead`] follows behind them.
+    /// (The machine bounds how long it waits for that.)
     ReadNotifications { id: ProcId, generation: Generation },
-    /// A check cannot begin; [`Input::Checked`] follows at once, as if it had failed: it is told by an input of its own, not
-    /// in the middle of what has asked for it.
+    /// A check cannot begin; [`Input::Checked`] follows at once, as if it had failed: it is told by an input of its
+    /// own, not in the middle of what has asked for it.
     RefuseCheck { id: ProcId, generation: Generation, purpose: CheckPurpose, reason: &'static str },
     /// Run a command with the user, environment and directory of a program; [`Input::TaskSpawned`] or
     /// [`Input::TaskSpawnFailed`] follows at once. What it writes follows as one [`output::Note::TaskOutput`].
     StartTask { task: TaskId, config: Arc<ProgramConfig>, command: TaskCommand },
-    /// Watch a path for a start that waits for it; [`Input::ConditionSeen`] follows when it is there, and at each change of that.
+    /// Watch a path for a start that waits for it; [`Input::ConditionSeen`] follows when it is there, and at each
+    /// change of that.
     AwaitPath { id: ProcId, generation: Generation, condition: ConditionId, path: Arc<str> },
     /// The same of the network.
     AwaitNetwork { id: ProcId, generation: Generation, condition: ConditionId, what: NetworkCondition },
@@ -411,8 +415,8 @@ pub(crate) enum Effect {
     WatchChanges { id: ProcId, generation: Generation, config: Arc<ProgramConfig> },
     /// Look what these runs use; [`Input::UsageSampled`] follows, unless the look before has not ended.
     SampleUsage { runs: Vec<(ProcId, Generation)> },
-    /// Ask for how long this run has written nothing; [`output::Note::Silent`] follows, and if it is that long [`output::Note::Heard`]
-    /// when it writes again.
+    /// Ask for how long this run has written nothing; [`output::Note::Silent`] follows, and if it is that long
+    /// [`output::Note::OutputResumed`] when it writes again.
     AskSilence { id: ProcId, generation: Generation, long: Duration },
     /// The run has ended: these are watched no longer.
     ForgetChanges { id: ProcId, generation: Generation },
@@ -430,7 +434,8 @@ pub(crate) enum Effect {
     Show { id: ProcId, view: ProcessView },
     /// What other threads see of the daemon's settings.
     ShowSettings { settings: Arc<SupervisorConfig> },
-    /// Begin to read the configuration file; [`Input::ConfigLoaded`] follows, with where the settings of these programs come from.
+    /// Begin to read the configuration file; [`Input::ConfigLoaded`] follows, with where the settings of these programs
+    /// come from.
     LoadConfig { load: u64, job: Box<LoadJob> },
     /// Begin to read the settings of a program that somebody wants to run by this name; [`Input::RunRead`] follows.
     #[cfg(feature = "attach")]
@@ -445,21 +450,21 @@ pub(crate) enum Effect {
     /// Whoever asked follows the events from now on; these of the past come first.
     Follow { request: RequestId, kinds: EventKinds, past: Vec<HistoryRow>, reader: Option<Box<Reader>> },
     /// The sockets of HTTP are to be those of these settings.
-    ChangeDoors { settings: Arc<SupervisorConfig> },
+    ChangeSockets { settings: Arc<SupervisorConfig> },
     /// Streams of those whom rules of access limit end: they are begun anew by other rules.
     EndStreams,
     /// Whoever asked follows no more.
     Unfollow { request: RequestId },
     /// Something has happened: for the log, the event bus, the followers.
     Announce(Arc<Announcement>),
-    /// Look at, hold or signal processes that an earlier daemon has left behind; [`Input::Adoption`] follows where it tells
-    /// something.
+    /// Look at, hold or signal processes that an earlier daemon has left behind; [`Input::Adoption`] follows where it
+    /// tells something.
     Adoption(Box<adoption::Output>),
     /// Signal (or, with `None`, only count) the orphans that this process has inherited from its programs;
     /// [`Input::OrphansCounted`] follows at once.
     SignalOrphans { signal: Option<u8> },
-    /// Free what children no longer need that have executed their program by now; [`Input::Executed`] follows for each of these, then
-    /// [`Input::PendingExecsProbed`].
+    /// Free what children no longer need that have executed their program by now; [`Input::Executed`] follows for each
+    /// of these, then [`Input::PendingExecsProbed`].
     ProbePendingExecs,
     /// Open all log files anew.
     ReopenLogs,
@@ -476,7 +481,7 @@ pub(crate) enum Effect {
     /// Find the next time of the calendar at which a program is to be started; [`Input::TimeFound`] follows at once.
     FindTime { id: ProcId, config: Arc<ProgramConfig>, from: SearchFrom },
     /// Write this to a file of `state_dir`.
-    Keep { file: KeptFile, text: Box<str> },
+    Keep { file: StateFile, text: Box<str> },
     /// The start is over: give back the memory that it alone has needed.
     TrimMemory,
 }

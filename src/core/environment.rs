@@ -163,7 +163,8 @@ pub(super) fn words_of(command: &str) -> Result<Vec<String>, SpawnError> {
         .map_err(|error| SpawnError::other(SpawnStage::Prepare, "the command", error.to_string()))
 }
 
-/// The daemon's own environment; the user's HOME and the like; in supervisord's dialect its variables about the process;
+/// The daemon's own environment; the user's HOME and the like; in supervisord's dialect its variables about the
+/// process;
 /// `env_file`; `environment`: later ones win. Without the
 /// tag (see [`super::engine::adoption`]).
 fn environment(

@@ -3,12 +3,12 @@
 
 mod descriptor_need;
 mod dispatcher;
-mod doors;
 mod effect;
 mod effects;
 mod engine;
 mod environment;
 mod handles;
+mod http_sockets;
 mod inbox;
 mod run;
 mod run_error;
@@ -128,8 +128,8 @@ impl Supervisor {
         }
     }
 
-    /// A supervisor with this configuration, which is taken as it is: only the spawn itself will find what is wrong with
-    /// it. It has no file to reload from.
+    /// A supervisor with this configuration, which is taken as it is: only the spawn itself will find what is wrong
+    /// with it. It has no file to reload from.
     pub fn with_config(config: SupervisorConfig) -> Self {
         let supervisor = Supervisor::new();
         supervisor.take(config, None);
@@ -140,7 +140,8 @@ impl Supervisor {
     /// Warnings go to the log.
     ///
     /// A logger that the program has set up before stays as it is, with its level, and gets what the supervisor logs.
-    /// With `logfile = none`, and by [`set_config`](Self::set_config), no logger is set up: the program may still do so.
+    /// With `logfile = none`, and by [`set_config`](Self::set_config), no logger is set up: the program may still do
+    /// so.
     ///
     /// # Errors
     /// As [`parse_config`](crate::config::parse_config): the file is missing or unreadable, or everything that is wrong
@@ -276,8 +277,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Sends a command and waits for the answer. The dispatcher answers everything within its own bounds; when it ends, it
-    /// drops the requests that it has not answered, and their senders.
+    /// Sends a command and waits for the answer. The dispatcher answers everything within its own bounds; when it ends,
+    /// it drops the requests that it has not answered, and their senders.
     fn obtain(&self, command: Command) -> Result<Reply, ProcessError> {
         let (reply, answer) = bounded(1);
         self.send(External::Local { request: Request::Command(command), reply: Some(reply) })?;

@@ -10,11 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
-use super::doors::Doors;
 use super::effect::{External, Input};
 use super::effects::{Adjust, Effects, Parts, StateWriter, identify, read_state};
 use super::engine::Engine;
 use super::environment::FormerLimits;
+use super::http_sockets::HttpSockets;
 use super::inbox::{Inbox, Unopened};
 use super::run_error::{RunError, system};
 use super::serving::{Served, claim, serve};
@@ -67,13 +67,13 @@ pub struct RunOptions {
     pub adjust: Option<Adjust>,
     /// How a reload reads the file: as it was read at the start.
     pub load: LoadOptions,
-    /// This is the kernel's init: signals and clients may ask for the machine to be turned off. When `run` has returned,
-    /// this holds what they have asked for; the caller has to do it.
+    /// This is the kernel's init: signals and clients may ask for the machine to be turned off. When `run` has
+    /// returned, this holds what they have asked for; the caller has to do it.
     pub machine: Option<Rc<Cell<Option<Power>>>>,
     /// `machine` is a container, whose PID 1 this is: only its programs may turn it off (`on_fatal`), no signal and no client.
     pub is_container: bool,
-    /// A client may ask for a restart of the daemon. When `run` has returned, this says whether one has; the caller has to
-    /// do it.
+    /// A client may ask for a restart of the daemon. When `run` has returned, this says whether one has; the caller has
+    /// to do it.
     pub restart: Option<Rc<Cell<bool>>>,
     /// The process ends when `run` has returned: its memory is left to the kernel.
     pub ends_process: bool,
@@ -109,7 +109,7 @@ pub(super) fn run(supervisor: &Supervisor, options: RunOptions) -> Result<(), Ru
         Err(error) => Some(error.to_string()),
     };
     if let Some(reason) = reason {
-        termination::tell(termination_log.as_deref(), &reason);
+        termination::write_message(termination_log.as_deref(), &reason);
     }
     match ended? {
         End { decision: Some(decision), .. } if decision.code != 0 => {
@@ -130,7 +130,7 @@ struct End {
 
 impl End {
     /// The last line of the log.
-    fn tell(&self) {
+    fn log_outcome(&self) {
         let left = if self.clean { "" } else { "; something was left behind" };
         match &self.decision {
             Some(decision) => {
@@ -205,10 +205,10 @@ fn prepare(supervisor: &Supervisor, options: RunOptions, queue: Unopened) -> Res
     let signals = Signals::install(listener, bell).map_err(system("the signal handlers"))?;
     // The dispatcher takes them: the threads that are made from here on, and this one, go on with their work.
     let left_to_others = LeftToOthers::begin(listener);
-    let Served { server, io, doors, may_have_orphans } = serve(supervisor, &config, pid_file, lock)?;
+    let Served { server, io, sockets, may_have_orphans } = serve(supervisor, &config, pid_file, lock)?;
     let mut output = None;
-    let ways = Ways { server: &server, doors, child_signals: signals.child_signals() };
-    let begun = begin(supervisor, config, config_path, former, options, ways, &mut output);
+    let parts = EffectParts { server: &server, sockets, child_signals: signals.child_signals() };
+    let begun = begin(supervisor, config, config_path, former, options, parts, &mut output);
     let begun = begun.map(|mut dispatcher| {
         if !may_have_orphans {
             dispatcher.engine.expect_no_orphans();
@@ -230,7 +230,7 @@ fn leave(ended: &Result<End, RunError>, names: Names) {
         socket.into_iter().for_each(|socket| socket.guard.leave());
     }
     if let Ok(end) = ended {
-        end.tell();
+        end.log_outcome();
     }
     // While the last line is written. The lock keeps the next daemon away until then.
     match is_clean {
@@ -248,9 +248,9 @@ struct Ended {
     begins_anew: bool,
 }
 
-/// Runs the dispatcher on a thread of its own until the shutdown has ended, then ends the others; meanwhile the loop of the io
-/// thread runs on this one. The kernel gives orphans to the main thread, which is usually this one: a child of that thread is
-/// always an orphan.
+/// Runs the dispatcher on a thread of its own until the shutdown has ended, then ends the others; meanwhile the loop of
+/// the io thread runs on this one. The kernel gives orphans to the main thread, which is usually this one: a child of
+/// that thread is always an orphan.
 fn dispatch_beside(
     io: Io,
     begun: Result<Box<Dispatcher>, RunError>,
@@ -271,7 +271,7 @@ fn dispatch_beside(
             end_threads(matches!(&ended, Ok(Ok(Ended { end: End { clean: true, .. }, .. }))));
             ended
         };
-        let thread = thread::Builder::new().name("dispatcher".to_owned()).stack_size(sys::memory::LEAST_STACK);
+        let thread = thread::Builder::new().name("dispatcher".to_owned()).stack_size(sys::memory::MIN_STACK);
         let thread = thread.spawn_scoped(scope, work).inspect_err(|_| end_threads(true));
         sys::memory::rest_stack();
         let names = io.run();
@@ -316,20 +316,21 @@ fn take_own_limits(config: &SupervisorConfig) -> FormerLimits {
 }
 
 /// What the effects need of what is set up before.
-struct Ways<'a> {
+struct EffectParts<'a> {
     server: &'a ServerHandle,
-    doors: Doors,
+    sockets: HttpSockets,
     child_signals: ChildSignals,
 }
 
-/// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes back.
+/// Sets up all that is needed to start the programs. What is in `output` is to be ended by the caller, whatever comes
+/// back.
 fn begin(
     supervisor: &Supervisor,
     config: SupervisorConfig,
     config_path: Option<PathBuf>,
     former: FormerLimits,
     mut options: RunOptions,
-    ways: Ways<'_>,
+    parts: EffectParts<'_>,
     output: &mut Option<Output>,
 ) -> Result<Box<Dispatcher>, RunError> {
     let output = output.insert(start_output(supervisor, &config)?);
@@ -346,9 +347,9 @@ fn begin(
         bus: supervisor.inner.bus.clone(),
         output: output.clone(),
         default_output: config.default_output,
-        server: ways.server.clone(),
-        doors: ways.doors,
-        child_signals: ways.child_signals,
+        server: parts.server.clone(),
+        sockets: parts.sockets,
+        child_signals: parts.child_signals,
         scope: if options.reap_orphans { ReapScope::All } else { ReapScope::Known },
         former,
         config_path,
@@ -384,8 +385,8 @@ fn begin(
     Ok(Box::new(Dispatcher::new(engine, effects)))
 }
 
-/// The programs, with the instances that were asked of an earlier daemon: the file is read once more for these, and differs
-/// only in the number of instances. Also returns the programs for which a saved number is no longer valid.
+/// The programs, with the instances that were asked of an earlier daemon: the file is read once more for these, and
+/// differs only in the number of instances. Also returns the programs for which a saved number is no longer valid.
 fn with_additions(
     supervisor: &Supervisor,
     programs: Vec<Arc<ProgramConfig>>,

@@ -1,4 +1,5 @@
-//! Where others find the daemon: its control socket, the loop that serves it, and the lock that keeps a second daemon away.
+//! Where others find the daemon: its control socket, the loop that serves it, and the lock that keeps a second daemon
+//! away.
 
 use std::io;
 use std::os::unix::net::UnixListener;
@@ -6,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Supervisor;
-use super::doors::Doors;
 use super::effect::{External, Input, Notice};
+use super::http_sockets::HttpSockets;
 use super::run_error::{RunError, system};
 use crate::control::names::{Names, SocketName};
 use crate::control::server::{self, Io, ReadyRun, ServerEvent, ServerHandle};
@@ -17,10 +18,11 @@ use crate::sys::instance_lock::{Claim, InstanceLock};
 use crate::sys::pidfile::PidFile;
 
 /// With fewer open files than this, the files alone keep a second daemon away.
-const LEAST_FILES_TO_LOCK: u64 = 32;
+const MIN_FILES_TO_LOCK: u64 = 32;
 
-/// Takes the lock that keeps a second daemon of this configuration away though the files of the first have gone. A socket
-/// in the abstract namespace is such a lock itself; without socket and pid file, nothing tells one daemon from another.
+/// Takes the lock that keeps a second daemon of this configuration away though the files of the first have gone. A
+/// socket in the abstract namespace is such a lock itself; without socket and pid file, nothing tells one daemon from
+/// another.
 pub(super) fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock>> {
     let Some(path) = config.socket_path.as_deref().or(config.pidfile.as_deref()) else { return Ok(None) };
     if is_abstract(Path::new(path)) {
@@ -30,11 +32,11 @@ pub(super) fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock
         make_directory_of(Path::new(socket));
     }
     // The one descriptor is what the next start of a program may need.
-    if sys::limits::nofile().is_ok_and(|limit| limit.soft < LEAST_FILES_TO_LOCK) {
+    if sys::limits::nofile().is_ok_and(|limit| limit.soft < MIN_FILES_TO_LOCK) {
         return Ok(None);
     }
     match InstanceLock::claim(Path::new(path))? {
-        Claim::Held(lock) => Ok(Some(lock)),
+        Claim::Acquired(lock) => Ok(Some(lock)),
         Claim::Unavailable(reason) => {
             log::warn!(
                 "no lock on this configuration: {reason}; a second daemon is refused for as long as the files of this one are there"
@@ -44,7 +46,8 @@ pub(super) fn claim(config: &SupervisorConfig) -> io::Result<Option<InstanceLock
     }
 }
 
-/// The mode of a directory that is made for a socket: others may pass through it, the socket's own mode says who may connect.
+/// The mode of a directory that is made for a socket: others may pass through it, the socket's own mode says who may
+/// connect.
 const SOCKET_DIRECTORY_MODE: u32 = 0o755;
 
 /// Makes the last part of the directory of a socket: `/run` is empty after each boot.
@@ -65,9 +68,9 @@ fn make_directory_of(socket: &Path) {
 pub(super) struct Served {
     pub(super) server: ServerHandle,
     pub(super) io: Io,
-    pub(super) doors: Doors,
-    /// An earlier daemon may have left something running: it has not removed its files, as it does when all has ended, or has
-    /// none.
+    pub(super) sockets: HttpSockets,
+    /// An earlier daemon may have left something running: it has not removed its files, as it does when all has ended,
+    /// or has none.
     pub(super) may_have_orphans: bool,
 }
 
@@ -84,7 +87,7 @@ pub(super) fn serve(
     let files = [socket.as_ref().map(|name| name.guard.was_there()), pid_file.as_ref().map(PidFile::was_there)];
     let may_have_orphans = files.contains(&Some(true)) || files == [None, None];
     let names = Names::new(socket, pid_file, lock);
-    let (doors, open) = Doors::open(config, listener).map_err(RunError::Socket)?;
+    let (sockets, open) = HttpSockets::open(config, listener).map_err(RunError::Socket)?;
     let inputs = supervisor.inner.inputs.clone();
     let sink = Arc::new(move |event| {
         let input = match event {
@@ -110,7 +113,7 @@ pub(super) fn serve(
         let _ = inputs.send(input);
     });
     let (server, io) = server::prepare(open, names, sink).map_err(system("the io thread"))?;
-    Ok(Served { server, io, doors, may_have_orphans })
+    Ok(Served { server, io, sockets, may_have_orphans })
 }
 
 fn is_abstract(socket: &Path) -> bool {

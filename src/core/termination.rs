@@ -11,9 +11,10 @@ const DEFAULT: &str = "/dev/termination-log";
 /// Kubernetes shows this much.
 const MAX_BYTES: usize = 4096;
 
-/// Writes one line into the file that `setting` (`[supervice] termination_log`) names, if it is there: it is never created.
+/// Writes one line into the file that `setting` (`[supervice] termination_log`) names, if it is there: it is never
+/// created.
 /// `auto` is the file of Kubernetes, for PID 1 alone.
-pub(crate) fn tell(setting: Option<&str>, reason: &str) {
+pub(crate) fn write_message(setting: Option<&str>, reason: &str) {
     let path = match setting {
         None => return,
         Some("auto") if std::process::id() != 1 => return,
@@ -41,7 +42,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let setting = path.to_str();
-        tell(setting, "nobody looks");
+        write_message(setting, "nobody looks");
         assert!(!path.exists(), "it is never created");
         for (reason, wanted) in [
             ("short".to_owned(), "short\n".to_owned()),
@@ -50,7 +51,7 @@ mod tests {
             ("\u{e4}".repeat(3000), "\u{e4}".repeat(2047) + "\n"),
         ] {
             std::fs::write(&path, "of an earlier end\n".repeat(500)).unwrap();
-            tell(setting, &reason);
+            write_message(setting, &reason);
             assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted);
         }
     }

@@ -80,7 +80,8 @@ fn the_handle_of_a_process_tells_what_it_does() {
     };
     let pid = process.pid().expect("it runs");
     assert_eq!(process.state(), ProcessState::Running);
-    // Until the kernel has written down the new command line there is none, or that of the daemon where the child is late.
+    // Until the kernel has written down the new command line there is none, or that of the daemon where the child is
+    // late.
     wait_for("the path at which it was found", || {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("it lives");
         line.ends_with("/sleep\x001000\0")

@@ -1,4 +1,5 @@
-//! Who the configured users are, and what else is looked up for a spawn: within a bounded time, whatever a disk or a name server does.
+//! Who the configured users are, and what else is looked up for a spawn: within a bounded time, whatever a disk or a
+//! name server does.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -38,7 +39,8 @@ pub(super) struct Users {
     lookups: BoundedLookups,
 }
 
-/// Look-ups on a disk or a name server at a spawn, each on a thread of its own: the dispatcher waits for a bounded time.
+/// Look-ups on a disk or a name server at a spawn, each on a thread of its own: the dispatcher waits for a bounded
+/// time.
 #[derive(Debug, Clone, Default)]
 struct BoundedLookups {
     /// What has not been answered yet. It is not looked up again meanwhile, so that there are never more threads than

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, code_of, explain, fail_at};
 use super::exit::{DONE, FAILED, TIME_OUT};
-use super::print::complain;
+use super::print::print_error;
 use super::query::show;
 use super::text::missing;
 use super::tty;
@@ -27,10 +27,10 @@ const END_OF_INPUT: u8 = 0x04;
 /// Bytes that are read at once.
 const CHUNK: usize = 4096;
 /// Bytes that wait for a program that does not read; beyond that our input waits, too.
-const MOST_UNSENT: usize = 1024 * 1024;
+const MAX_UNSENT: usize = 1024 * 1024;
 
-/// What a program may have changed of the terminal that it no longer writes to: the colours, the cursor, the mouse, bracketed
-/// paste, the keys with arrows.
+/// What a program may have changed of the terminal that it no longer writes to: the colours, the cursor, the mouse,
+/// bracketed paste, the keys with arrows.
 const AS_BEFORE: &[u8] = b"\x1b[0m\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\r\n";
 
 /// What a program writes to draw on the alternate screen (with an `h` behind it), and to leave that (with an `l`).
@@ -54,7 +54,7 @@ pub(super) fn run(call: &Call<'_>) -> u8 {
         timeout: call.args.timeout.filter(|_| !is_attached),
     };
     if !is_attached {
-        return match call.patient().run(&run) {
+        return match call.outlasting_daemon().run(&run) {
             Ok(message) => show(call, &json!({"status": "ok", "message": message}), &format!("{message}\n")),
             Err(error) => fail_at(call, error),
         };
@@ -82,7 +82,7 @@ pub(super) fn attach(call: &Call<'_>) -> u8 {
 }
 
 fn no_signals(error: io::Error) -> u8 {
-    complain(&format!("cannot watch the terminal: {}", errno::reason(&error)));
+    print_error(&format!("cannot watch the terminal: {}", errno::reason(&error)));
     FAILED
 }
 
@@ -171,7 +171,7 @@ impl<'c> Session<'c> {
             let first = if self.is_other_screen { LEAVE_OTHER_SCREEN } else { b"" };
             let _ = write(&mut io::stdout().lock(), &[first, AS_BEFORE].concat());
         }
-        Ok(self.tell(end))
+        Ok(self.report_end(end))
     }
 
     /// Waits for something, and does it.
@@ -193,7 +193,7 @@ impl<'c> Session<'c> {
             return Ok(self.receive());
         }
         let stdin = io::stdin();
-        let reads = self.types && self.attachment.unsent() < MOST_UNSENT;
+        let reads = self.types && self.attachment.unsent() < MAX_UNSENT;
         let to_daemon = if self.attachment.unsent() > 0 { PollFlags::POLLOUT } else { PollFlags::empty() };
         let mut fds = vec![PollFd::new(self.attachment.as_fd(), PollFlags::POLLIN | to_daemon)];
         fds.push(PollFd::new(self.signals.resized.as_fd(), PollFlags::POLLIN));
@@ -279,7 +279,7 @@ impl<'c> Session<'c> {
             typed = &[END_OF_INPUT];
         }
         let leaves = typed.iter().position(|byte| *byte == LEAVE).filter(|_| self.raw.is_some());
-        self.attachment.type_in(typed.get(..leaves.unwrap_or(typed.len())).unwrap_or_default());
+        self.attachment.send_input(typed.get(..leaves.unwrap_or(typed.len())).unwrap_or_default());
         if leaves.is_some() {
             let _ = self.attachment.flush();
             return Ok(Some(End::Left { signal: None }));
@@ -294,7 +294,7 @@ impl<'c> Session<'c> {
         match self.attachment.receive() {
             Ok(Received::Output { is_stderr, bytes, lost }) => {
                 if lost > 0 {
-                    self.told_lost(lost);
+                    self.report_lost(lost);
                 }
                 self.note_screen(&bytes);
                 let written = match is_stderr {
@@ -316,37 +316,37 @@ impl<'c> Session<'c> {
     }
 
     /// On a screen that a program draws it would stand anywhere.
-    fn told_lost(&self, lost: u64) {
+    fn report_lost(&self, lost: u64) {
         if self.raw.is_none() {
-            complain(&missing(lost, "byte"));
+            print_error(&missing(lost, "byte"));
         }
     }
 
     /// Says why it is over; the exit code.
-    fn tell(&self, end: End) -> u8 {
+    fn report_end(&self, end: End) -> u8 {
         let name = self.attachment.name();
         match end {
             End::Exited { code, signal, message } => {
                 if signal.is_some() || self.call.verb == Verb::Attach {
-                    complain(&message);
+                    print_error(&message);
                 }
                 code
             }
             End::Left { signal } => {
-                complain(&format!("left {name}, which goes on{}", self.way_back()));
+                print_error(&format!("left {name}, which goes on{}", self.way_back()));
                 match signal.map(u8::try_from) {
                     Some(Ok(number)) => 128_u8.saturating_add(number),
                     Some(Err(_)) | None => DONE,
                 }
             }
             End::TimedOut { waited } => {
-                complain(&format!("{name} has not ended within {}, and goes on{}", span(waited), self.way_back()));
+                print_error(&format!("{name} has not ended within {}, and goes on{}", span(waited), self.way_back()));
                 TIME_OUT
             }
             End::Failed(error) => fail_to_run(self.call, error),
             End::Unwritable(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
             End::Unwritable(error) => {
-                complain(&format!("cannot write to standard output: {}", errno::reason(&error)));
+                print_error(&format!("cannot write to standard output: {}", errno::reason(&error)));
                 FAILED
             }
         }
@@ -382,7 +382,7 @@ fn fail_to_run(call: &Call<'_>, error: ClientError) -> u8 {
         | ClientError::Timeout { .. }
         | ClientError::Protocol { .. } => None,
     };
-    complain(&explain(call, &error));
+    print_error(&explain(call, &error));
     match errno {
         Some(ENOENT) => NOT_FOUND,
         Some(_) => NOT_EXECUTABLE,

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::call::{Call, complain_of, fail_at, with_unknown};
+use super::call::{Call, fail_at, report_unknown, with_unknown};
 use super::exit::FAILED;
 use super::print::print;
 use super::targets::{Kind, targets};
@@ -15,7 +15,7 @@ use crate::util::width::columns;
 
 const COLUMNS: usize = 7;
 /// Names are cut to no less, where the terminal is narrow.
-const LEAST_NAME: usize = 12;
+const MIN_NAME: usize = 12;
 
 /// Shows how long the starts of the named processes took, and of what they waited for; of all where none is named.
 pub(super) fn blame(call: &Call<'_>) -> u8 {
@@ -29,7 +29,7 @@ pub(super) fn blame(call: &Call<'_>) -> u8 {
         false => table(&blame, tty::size().map(|(columns, _)| columns)) + &critical_path(&blame),
     };
     let shown = print(&text);
-    complain_of(call, &unknown);
+    report_unknown(call, &unknown);
     if unknown.is_empty() { shown } else { FAILED }
 }
 
@@ -52,8 +52,8 @@ fn took(item: &BlameItem) -> Option<f64> {
     item.ready.zip(item.spawned).map(|(ready, spawned)| ready - spawned)
 }
 
-/// The slowest first, those that are not ready yet before all; times in seconds, from the daemon's start on. `room`: the columns
-/// of the terminal.
+/// The slowest first, those that are not ready yet before all; times in seconds, from the daemon's start on. `room`:
+/// the columns of the terminal.
 fn table(blame: &Blame, room: Option<usize>) -> String {
     if blame.processes.is_empty() {
         // No heading over nothing.
@@ -99,7 +99,7 @@ fn fit(widths: &mut Vec<usize>, room: usize) {
     let total = |widths: &[usize]| widths.iter().map(|width| width + 2).sum::<usize>() - 2;
     let excess = total(widths).saturating_sub(room);
     if let Some(name) = widths.first_mut() {
-        *name = name.saturating_sub(excess).max(LEAST_NAME.min(*name));
+        *name = name.saturating_sub(excess).max(MIN_NAME.min(*name));
     }
     while widths.len() > 2 && total(widths) > room {
         widths.pop();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::Args;
 use super::exit::{FAILED, NO_DAEMON, TIME_OUT};
-use super::print::{VERSION, complain, print};
+use super::print::{VERSION, print, print_error};
 use super::verb::Verb;
 use crate::client::{ClientError, Controller};
 use crate::codec::frames::ErrorCode;
@@ -22,9 +22,9 @@ pub(super) struct Call<'a> {
 const GRACE: Duration = Duration::from_millis(500);
 
 impl Call<'_> {
-    /// A client that waits a little longer than the daemon was told to. The daemon's own time-out says how far the command has
-    /// come; the client's is for a daemon that is silent.
-    pub fn patient(&self) -> Controller {
+    /// A client that waits a little longer than the daemon was told to. The daemon's own time-out says how far the
+    /// command has come; the client's is for a daemon that is silent.
+    pub fn outlasting_daemon(&self) -> Controller {
         match self.args.timeout {
             Some(timeout) => self.controller.clone().with_timeout(timeout.saturating_add(GRACE)),
             None => self.controller.clone(),
@@ -37,8 +37,8 @@ pub(super) fn is_unknown_command(error: &ClientError) -> bool {
     error.code() == Some(ErrorCode::UnknownCommand.as_str())
 }
 
-/// Whether a daemon answers so that takes one name only. What is wrong with a name is told with that; that there is none, by a daemon
-/// that has looked for one.
+/// Whether a daemon answers so that takes one name only. What is wrong with a name is told with that; that there is
+/// none, by a daemon that has looked for one.
 pub(super) fn is_of_old_daemon(error: &ClientError) -> bool {
     let old = [ErrorCode::InvalidRequest, ErrorCode::NotFound, ErrorCode::UnknownCommand].map(ErrorCode::as_str);
     error.code().is_some_and(|code| old.contains(&code))
@@ -65,12 +65,13 @@ pub(super) fn fail_at(call: &Call<'_>, error: ClientError) -> u8 {
         // For the script that asked for JSON a failure is an answer too.
         print(&format!("{}\n", json!({"status": "error", "code": answer_code(&error), "message": message})));
     } else {
-        complain(&message);
+        print_error(&message);
     }
     code
 }
 
-/// An answer in JSON. Where words have selected nothing it is an error that says so, with what was found for the others.
+/// An answer in JSON. Where words have selected nothing it is an error that says so, with what was found for the
+/// others.
 pub(super) fn with_unknown(mut answer: Value, unknown: &[String]) -> Value {
     if unknown.is_empty() {
         answer["status"] = "ok".into();
@@ -83,9 +84,9 @@ pub(super) fn with_unknown(mut answer: Value, unknown: &[String]) -> Value {
 }
 
 /// Reports the words that have selected nothing, unless an answer in JSON does.
-pub(super) fn complain_of(call: &Call<'_>, unknown: &[String]) {
+pub(super) fn report_unknown(call: &Call<'_>, unknown: &[String]) {
     if !call.args.json() {
-        unknown.iter().for_each(|message| complain(message));
+        unknown.iter().for_each(|message| print_error(message));
     }
 }
 
@@ -94,7 +95,7 @@ pub(super) fn answer_for(call: &Call<'_>, unknown: &[String]) {
     if call.args.json() && !unknown.is_empty() {
         print(&format!("{}\n", with_unknown(json!({}), unknown)));
     }
-    complain_of(call, unknown);
+    report_unknown(call, unknown);
 }
 
 /// The protocol's code for the error, where it has one.
@@ -110,8 +111,8 @@ pub(super) fn answer_code(error: &ClientError) -> Option<&str> {
     }
 }
 
-/// The message for an error. For a command that the daemon does not know it names both versions, and for a change without
-/// an answer it says that the change may have been made.
+/// The message for an error. For a command that the daemon does not know it names both versions, and for a change
+/// without an answer it says that the change may have been made.
 pub(super) fn explain(call: &Call<'_>, error: &ClientError) -> String {
     let verb = call.verb.name();
     match error {

@@ -13,7 +13,7 @@ use crate::client::{ProgramSettings, Setting};
 use crate::util::width::columns;
 
 /// Longer lines do not move the column of the places to the right.
-const WIDEST: usize = 60;
+const MAX_ALIGNED_WIDTH: usize = 60;
 
 pub(super) fn cat(call: &Call<'_>) -> u8 {
     let (names, unknown) = match targets(call, Kind::Processes, &call.args.names) {
@@ -46,7 +46,7 @@ fn is_set(setting: &Setting) -> bool {
 fn listing(settings: &ProgramSettings) -> String {
     let lines: Vec<(String, &Setting)> =
         settings.settings.iter().map(|setting| (first_line(setting), setting)).collect();
-    let widths = lines.iter().map(|(line, _)| columns(line)).filter(|width| *width <= WIDEST);
+    let widths = lines.iter().map(|(line, _)| columns(line)).filter(|width| *width <= MAX_ALIGNED_WIDTH);
     let widest = widths.max().unwrap_or_default();
     let mut text = format!("[program:{}]\n", settings.name);
     if let Some(why) = &settings.file_error {

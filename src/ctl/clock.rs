@@ -7,14 +7,16 @@ use crate::sys::time::local;
 /// Half of a hundredth of a millisecond: more than a time of this century is off in a float, and nothing to anybody.
 const INEXACT_MS: f64 = 0.005;
 
-/// Time of day in the local zone with milliseconds, cut off and not rounded, as everywhere; with the day before it where that is asked for.
+/// Time of day in the local zone with milliseconds, cut off and not rounded, as everywhere; with the day before it
+/// where that is asked for.
 pub(super) fn time_of_day(seconds: f64, day: bool) -> String {
     let time = local(UNIX_EPOCH + Duration::from_millis(seconds_to_ms(seconds)));
     let clock = format!("{:02}:{:02}:{:02}.{:03}", time.hour, time.minute, time.second, time.millisecond);
     if day { format!("{}-{:02}-{:02} {clock}", time.year, time.month, time.day) } else { clock }
 }
 
-/// What has three decimals is often a little less in a float: cut off as it is, it would be told a millisecond too early.
+/// What has three decimals is often a little less in a float: cut off as it is, it would be told a millisecond too
+/// early.
 fn seconds_to_ms(seconds: f64) -> u64 {
     (seconds * 1000.0 + INEXACT_MS).floor() as u64
 }

@@ -1,12 +1,12 @@
-//! Verbs that command several processes: in one operation, so that those that need each other are done in order; what has no such
-//! operation, and a daemon that does not know it, concurrently.
+//! Verbs that command several processes: in one operation, so that those that need each other are done in order; what
+//! has no such operation, and a daemon that does not know it, concurrently.
 
 use serde_json::{Value, json};
 
 use super::call::{Call, answer_code, code_of, explain, fail_at, is_of_old_daemon};
 use super::exit::{DONE, FAILED};
-use super::print::{complain, print};
-use super::progress::{Outcome, Progress, tell};
+use super::print::{print, print_error};
+use super::progress::{Outcome, Progress, print_result};
 use super::rolling::{Rolling, needed_first};
 use super::targets::{Kind, targets};
 use super::text::printable_lines;
@@ -76,8 +76,8 @@ pub(super) fn enable(call: &Call<'_>) -> u8 {
     set_enabled(call, true, &|controller, name, terms| controller.start_process_with(name, terms))
 }
 
-/// With `--now` what follows from it is done, too. What could not be written ends with the daemon: that is a failure, and no reason
-/// to leave the rest undone.
+/// With `--now` what follows from it is done, too. What could not be written ends with the daemon: that is a failure,
+/// and no reason to leave the rest undone.
 fn set_enabled(call: &Call<'_>, enabled: bool, follow: One<'_>) -> u8 {
     let now = call.args.has(Opt::Now);
     on_terms(call, Kind::Processes, &|controller, name, terms| {
@@ -111,7 +111,7 @@ pub(super) fn restart(call: &Call<'_>) -> u8 {
             &|controller, names, terms| controller.restart_processes(names, force, terms),
         );
     }
-    let (controller, terms) = (call.patient(), terms(call));
+    let (controller, terms) = (call.outlasting_daemon(), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: 1, needed_first: true, waits: terms.wait };
     let rolling = Rolling::new(&controller, force, terms);
     on_each(call, &call.args.names, &batch, None, &|name| rolling.roll(name))
@@ -136,22 +136,23 @@ fn terms(call: &Call<'_>) -> Terms {
 }
 
 fn on_terms(call: &Call<'_>, kind: Kind, one: One<'_>) -> u8 {
-    let (controller, terms) = (call.patient(), terms(call));
+    let (controller, terms) = (call.outlasting_daemon(), terms(call));
     let batch = Batch { kind, at_a_time: AT_A_TIME, needed_first: false, waits: terms.wait };
     on_each(call, &call.args.names, &batch, None, &|name| one(&controller, name, terms))
 }
 
 /// Several are one operation.
 fn in_order(call: &Call<'_>, one: One<'_>, all: All<'_>) -> u8 {
-    let (controller, terms) = (call.patient(), terms(call));
+    let (controller, terms) = (call.outlasting_daemon(), terms(call));
     let batch = Batch { kind: Kind::Processes, at_a_time: AT_A_TIME, needed_first: false, waits: terms.wait };
     let all = |names: &[String]| all(&controller, names, terms);
     on_each(call, &call.args.names, &batch, Some(&all), &|name| one(&controller, name, terms))
 }
 
-/// Commands everything that the words select: in one operation where there is one, else several at a time (one at a time: up
-/// to the first failure). Reports the results in the order of the words, or in that of the dependencies where what is needed comes
-/// first: each as soon as those before it are known, or those of one operation together. The exit code is that of the first failure.
+/// Commands everything that the words select: in one operation where there is one, else several at a time (one at a
+/// time: up to the first failure). Reports the results in the order of the words, or in that of the dependencies where
+/// what is needed comes first: each as soon as those before it are known, or those of one operation together. The exit
+/// code is that of the first failure.
 fn on_each(
     call: &Call<'_>,
     words: &[String],
@@ -195,7 +196,7 @@ fn on_each(
 fn all_at_once(progress: &Progress<'_>, all: AtOnce<'_>) -> Option<Result<Results, ClientError>> {
     let result = all(&progress.begin_all());
     if result.as_ref().is_err_and(is_of_old_daemon) {
-        progress.begin_anew();
+        progress.begin_one_by_one();
         return None;
     }
     Some(result)
@@ -208,7 +209,7 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
     for (name, outcome) in outcomes {
         let (result, answer) = match outcome {
             Outcome::Told(code) => (code, Value::Null),
-            Outcome::Done(result) if !call.args.json() => (tell(call, &result), Value::Null),
+            Outcome::Done(result) if !call.args.json() => (print_result(call, &result), Value::Null),
             Outcome::Done(Ok(message)) => (DONE, json!({"name": name, "status": "ok", "message": message})),
             Outcome::Done(Err(error)) => (code_of(&error), failure(&name, &error, &explain(call, &error))),
             Outcome::Waiting | Outcome::UnderWay => {
@@ -223,12 +224,12 @@ fn report(call: &Call<'_>, outcomes: Vec<(String, Outcome)>, unknown: Vec<String
         print(&format!("And what needs them: {}\n", printable_lines(&also.join(", "))));
     }
     if !not_done.is_empty() && !call.args.json() {
-        complain(&format!("not done: {}", not_done.join(", ")));
+        print_error(&format!("not done: {}", not_done.join(", ")));
     }
     for message in &unknown {
         match call.args.json() {
             true => told.push(json!({"status": "error", "code": "NOT_FOUND", "message": message})),
-            false => complain(message),
+            false => print_error(message),
         }
     }
     code = if code == DONE && !unknown.is_empty() { FAILED } else { code };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, answer_code, code_of, explain, fail_at};
 use super::exit::{DONE, USAGE};
-use super::print::{complain, print};
+use super::print::{print, print_error};
 use super::text::printable;
 use crate::client::Flag;
 use crate::util::did_you_mean::closest;
@@ -31,7 +31,7 @@ pub(super) fn flag(call: &Call<'_>) -> u8 {
 }
 
 fn usage(message: &str) -> u8 {
-    complain(&format!("{message}\nTry 'supervicectl --help'."));
+    print_error(&format!("{message}\nTry 'supervicectl --help'."));
     USAGE
 }
 
@@ -52,7 +52,7 @@ fn set(call: &Call<'_>, names: &[String], is_set: bool) -> u8 {
                     true => told.push(
                         json!({"name": name, "status": "error", "code": answer_code(&error), "message": message}),
                     ),
-                    false => complain(&message),
+                    false => print_error(&message),
                 }
                 code_of(&error)
             }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::call::{Call, fail_at};
 use super::clock::time_of_day;
 use super::exit::DONE;
-use super::print::{complain, print_part, while_read};
+use super::print::{print_error, print_part, while_read};
 use super::text::{missing, printable};
 use crate::client::{EventItem, EventStream, StreamedEvent};
 
@@ -22,7 +22,7 @@ pub(super) fn follow_events(call: &Call<'_>) -> u8 {
             Err(error) => return fail_at(call, error),
         };
         if lost > 0 && !call.args.json() {
-            complain(&missing(lost, "event"));
+            print_error(&missing(lost, "event"));
         }
         let line = if call.args.json() { as_json(&event, lost).to_string() } else { as_text(&event) };
         let shown = print_part(format!("{line}\n").as_bytes());

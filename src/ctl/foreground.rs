@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use super::call::{Call, explain, fail_at};
 use super::exit::{DONE, FAILED};
-use super::print::{complain, print_part, while_read};
+use super::print::{print_error, print_part, while_read};
 use super::stdin::copy;
 use super::tty;
 use crate::client::{Amount, ClientError, Controller, Follow, WaitFor};
@@ -30,33 +30,33 @@ pub(super) fn foreground(call: &Call<'_>) -> u8 {
         return fail_at(call, error);
     }
     if tty::is_interactive() {
-        complain(&format!("{name} is in the foreground; Ctrl-C leaves it running"));
+        print_error(&format!("{name} is in the foreground; Ctrl-C leaves it running"));
     }
     let (ends, ended) = channel();
     let work: [(&str, Work); 4] = [
         ("end", |controller, name| Some(wait_for_end(controller, name))),
         ("stdout", |controller, name| show(controller, name, false).err().map(End::Failed)),
         ("stderr", |controller, name| show(controller, name, true).err().map(End::Failed)),
-        ("stdin", type_in),
+        ("stdin", forward_stdin),
     ];
     for (what, work) in work {
         if let Err(error) = begin(call.controller, name, &ends, work) {
-            complain(&format!("{name}: no thread for its {what}: {}", crate::util::errno::reason(&error)));
+            print_error(&format!("{name}: no thread for its {what}: {}", crate::util::errno::reason(&error)));
             return FAILED;
         }
     }
     drop(ends);
     match ended.recv() {
         Ok(End::Exited) => {
-            complain(&format!("{name} has exited"));
+            print_error(&format!("{name} has exited"));
             DONE
         }
         Ok(End::Failed(error)) => {
-            complain(&explain(call, &error));
+            print_error(&explain(call, &error));
             super::call::code_of(&error)
         }
         Ok(End::Unreadable(error)) => {
-            complain(&format!("cannot read standard input: {}", crate::util::errno::reason(&error)));
+            print_error(&format!("cannot read standard input: {}", crate::util::errno::reason(&error)));
             FAILED
         }
         Err(_) => DONE,
@@ -91,7 +91,7 @@ fn show(controller: &Controller, name: &str, stderr: bool) -> Result<(), ClientE
 }
 
 /// At the end of our own input its output is still shown.
-fn type_in(controller: &Controller, name: &str) -> Option<End> {
+fn forward_stdin(controller: &Controller, name: &str) -> Option<End> {
     match copy(controller, name) {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(End::Failed(error)),

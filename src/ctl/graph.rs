@@ -5,7 +5,7 @@ mod tree;
 
 use serde_json::json;
 
-use super::call::{Call, complain_of, fail_at, with_unknown};
+use super::call::{Call, fail_at, report_unknown, with_unknown};
 use super::exit::FAILED;
 use super::print::print;
 use super::targets::{Kind, targets};
@@ -29,7 +29,7 @@ pub(super) fn graph(call: &Call<'_>) -> u8 {
         tree::draw(&items, &names, style)
     };
     let shown = print(&text);
-    complain_of(call, &unknown);
+    report_unknown(call, &unknown);
     if unknown.is_empty() { shown } else { FAILED }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::exit::{DONE, FAILED};
 use super::names::{Known, choose, is_pattern};
-use super::print::{complain, print};
+use super::print::{print, print_error};
 use super::verb::Opt;
 use crate::client::ProcessStatus;
 use crate::util::plural::counted;
@@ -24,7 +24,7 @@ pub(super) fn health(call: &Call<'_>) -> u8 {
         None => call.controller.clone().with_timeout(TIMEOUT),
     };
     let verdict = match controller.status() {
-        Ok(all) => judge(&all, &call.args.names, call.args.has(Opt::Ready)),
+        Ok(all) => evaluate(&all, &call.args.names, call.args.has(Opt::Ready)),
         Err(error) => Err(error.to_string()),
     };
     match verdict {
@@ -34,20 +34,20 @@ pub(super) fn health(call: &Call<'_>) -> u8 {
             DONE
         }
         Err(reason) => {
-            complain(&reason);
+            print_error(&reason);
             FAILED
         }
     }
 }
 
 /// How many were checked and found healthy, or what is wrong.
-fn judge(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, String> {
+fn evaluate(all: &[ProcessStatus], names: &[String], ready: bool) -> Result<usize, String> {
     let chosen = match names {
         // As /readyz. An older daemon does not tell which start with it.
         [] => all.iter().filter(|one| one.autostart != Some(false) && one.disabled != Some(true)).collect(),
         names => named(all, names)?,
     };
-    let ailing: Vec<String> = chosen.iter().filter_map(|process| ailment(process, ready)).collect();
+    let ailing: Vec<String> = chosen.iter().filter_map(|process| problem(process, ready)).collect();
     if ailing.is_empty() {
         return Ok(chosen.len());
     }
@@ -76,7 +76,7 @@ fn named<'a>(all: &'a [ProcessStatus], words: &[String]) -> Result<Vec<&'a Proce
 }
 
 /// What is wrong with it, as its status says.
-fn ailment(process: &ProcessStatus, ready: bool) -> Option<String> {
+fn problem(process: &ProcessStatus, ready: bool) -> Option<String> {
     let well = match process.state.as_str() {
         "RUNNING" => process.healthy != Some(false) && !(ready && process.ready == Some(false)),
         "STARTING" => !ready,
@@ -108,7 +108,7 @@ mod tests {
 
     fn verdict(all: &[ProcessStatus], names: &[&str], ready: bool) -> Result<usize, String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        judge(all, &names, ready)
+        evaluate(all, &names, ready)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::exit::USAGE;
-use super::print::{complain, print};
+use super::print::{print, print_error};
 use super::verb::{Spelling, Verb, common_options, spell};
 
 /// `help [COMMAND]`
@@ -12,7 +12,7 @@ pub(super) fn help(call: &Call<'_>) -> u8 {
         Some(name) => match Verb::find(name) {
             Some(verb) => print(&about(verb)),
             None => {
-                complain(&Verb::unknown(name));
+                print_error(&Verb::unknown(name));
                 USAGE
             }
         },

@@ -49,7 +49,7 @@ use crate::client::{Controller, Power};
 use args::Args;
 use call::Call;
 use exit::{DONE, USAGE};
-use print::{VERSION, complain, print};
+use print::{VERSION, print, print_error};
 use verb::{Opt, Verb};
 
 /// Whether a command line would be understood; what is wrong with it otherwise. For the fuzzer.
@@ -64,7 +64,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let code = match args::parse(args) {
         Ok(args) => run(&args),
         Err(message) => {
-            complain(&format!("{message}\nTry 'supervicectl --help'."));
+            print_error(&format!("{message}\nTry 'supervicectl --help'."));
             USAGE
         }
     };
@@ -81,7 +81,7 @@ fn run(args: &Args) -> u8 {
     let socket = match socket::socket(args.socket.as_deref(), args.config.as_deref()) {
         Ok(socket) => socket,
         Err(message) => {
-            complain(&message);
+            print_error(&message);
             return USAGE;
         }
     };
@@ -93,7 +93,7 @@ fn run(args: &Args) -> u8 {
         Ok(Some((user, password))) => controller.with_credentials(user, password),
         Ok(None) => controller,
         Err(message) => {
-            complain(&message);
+            print_error(&message);
             return USAGE;
         }
     };
@@ -105,7 +105,7 @@ fn run(args: &Args) -> u8 {
         Some(verb) => handle(&Call { controller: &controller, verb, args }),
         None if tty::is_interactive() => prompt::prompt(&controller),
         None => {
-            complain(&format!("which command?\n\n{}", help::summary().trim_end()));
+            print_error(&format!("which command?\n\n{}", help::summary().trim_end()));
             USAGE
         }
     }
@@ -131,7 +131,7 @@ fn handle(call: &Call<'_>) -> u8 {
         Verb::Run => attach::run(call),
         #[cfg(not(feature = "attach"))]
         Verb::Attach | Verb::Run => {
-            complain("this supervicectl was built without terminals (the feature attach of its crate)");
+            print_error("this supervicectl was built without terminals (the feature attach of its crate)");
             exit::FAILED
         }
         Verb::Health => health::health(call),

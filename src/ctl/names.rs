@@ -25,8 +25,8 @@ pub(super) fn is_pattern(word: &str) -> bool {
     word == "all" || word.starts_with("group:") || word.starts_with("state:") || has_wildcard(word)
 }
 
-/// Whether a word may say a process by its group, or stand for all of a group, although no process has that name: what is
-/// called otherwise than its group has both in its name.
+/// Whether a word may say a process by its group, or stand for all of a group, although no process has that name: what
+/// is called otherwise than its group has both in its name.
 pub(super) fn has_group(word: &str) -> bool {
     word.split_once(':').is_some_and(|(group, name)| name.is_empty() || name == group)
 }
@@ -47,8 +47,8 @@ pub(super) struct Unmatched {
     pub message: String,
 }
 
-/// The indices of the processes that the words select, each once, in the order of the words; and each word that selects none.
-/// A name that exists takes precedence over the same word as a pattern.
+/// The indices of the processes that the words select, each once, in the order of the words; and each word that selects
+/// none. A name that exists takes precedence over the same word as a pattern.
 pub(super) fn choose(all: &[Known<'_>], words: &[String]) -> (Vec<usize>, Vec<Unmatched>) {
     let mut chosen = Vec::new();
     let mut errors = Vec::new();

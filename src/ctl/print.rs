@@ -13,7 +13,7 @@ use crate::util::errno;
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Writes to standard error what failed.
-pub(super) fn complain(message: &str) {
+pub(super) fn print_error(message: &str) {
     let _ = writeln!(io::stderr(), "supervicectl: {}", printable_lines(message));
 }
 
@@ -25,13 +25,14 @@ pub(super) fn print(text: &str) -> u8 {
         // The reader (`| head`) has ended: no failure of ours.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
         Err(error) => {
-            complain(&format!("cannot write to standard output: {}", errno::reason(&error)));
+            print_error(&format!("cannot write to standard output: {}", errno::reason(&error)));
             FAILED
         }
     }
 }
 
-/// What comes, as it comes, for as long as somebody reads what is shown of it. `is_ready` tells whether the next item needs no wait.
+/// What comes, as it comes, for as long as somebody reads what is shown of it. `is_ready` tells whether the next item
+/// needs no wait.
 pub(super) fn while_read<S: Iterator + AsFd>(mut stream: S, is_ready: fn(&S) -> bool) -> impl Iterator<Item = S::Item> {
     std::iter::from_fn(move || {
         if !is_ready(&stream) {
@@ -41,13 +42,14 @@ pub(super) fn while_read<S: Iterator + AsFd>(mut stream: S, is_ready: fn(&S) -> 
     })
 }
 
-/// Waits until one of these has something to read; its place. `None`: a read tells more. When the reader of standard output ends
-/// meanwhile, so does this program: else it would stay until there is something to write, perhaps for ever.
+/// Waits until one of these has something to read; its place. `None`: a read tells more. When the reader of standard
+/// output ends meanwhile, so does this program: else it would stay until there is something to write, perhaps for ever.
 pub(super) fn wait_readable(inputs: &[BorrowedFd<'_>]) -> Option<usize> {
     let stdout = io::stdout();
     loop {
         let mut fds: Vec<PollFd<'_>> = inputs.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-        // Without a flag: the kernel tells of errors and hang-ups alone. A pipe without a reader has the one, a socket the other.
+        // Without a flag: the kernel tells of errors and hang-ups alone. A pipe without a reader has the one, a socket
+        // the other.
         fds.push(PollFd::new(stdout.as_fd(), PollFlags::empty()));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) => {}
@@ -69,7 +71,7 @@ pub(super) fn print_part(text: &[u8]) -> u8 {
         Ok(()) => DONE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(i32::from(DONE)),
         Err(error) => {
-            complain(&format!("cannot write to standard output: {}", errno::reason(&error)));
+            print_error(&format!("cannot write to standard output: {}", errno::reason(&error)));
             FAILED
         }
     }

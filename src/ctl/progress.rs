@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::call::{Call, code_of, explain};
 use super::exit::INTERRUPTED;
-use super::print::{complain, print};
+use super::print::{print, print_error};
 use super::text::{printable, printable_lines};
 use super::tty;
 use super::verb::Verb;
@@ -38,11 +38,11 @@ pub(super) enum Outcome {
 }
 
 /// Prints the result of one target; returns its exit code.
-pub(super) fn tell(call: &Call<'_>, result: &Result<String, ClientError>) -> u8 {
+pub(super) fn print_result(call: &Call<'_>, result: &Result<String, ClientError>) -> u8 {
     match result {
         Ok(message) => print(&format!("{}\n", printable_lines(message))),
         Err(error) => {
-            complain(&explain(call, error));
+            print_error(&explain(call, error));
             code_of(error)
         }
     }
@@ -99,17 +99,18 @@ impl<'a> Progress<'a> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells of those that are done, as far as all before them are: in the order of the names, and not only when the last is done.
-    fn tell_done(&self) {
+    /// Tells of those that are done, as far as all before them are: in the order of the names, and not only when the
+    /// last is done.
+    fn print_done(&self) {
         if self.call.args.json() {
             return;
         }
         // Whoever writes looks again afterwards, and so finds what the others leave to it.
-        while let Some((number, result, has_line)) = self.begin_telling() {
+        while let Some((number, result, has_line)) = self.begin_printing() {
             if has_line {
                 erase_line();
             }
-            let code = tell(self.call, &result);
+            let code = print_result(self.call, &result);
             if let Some(slot) = self.slots().get_mut(number) {
                 slot.1 = Outcome::Told(code);
             }
@@ -119,7 +120,7 @@ impl<'a> Progress<'a> {
     }
 
     /// The next to be told of, by its number, and whether the progress line is in the way.
-    fn begin_telling(&self) -> Option<(usize, Result<String, ClientError>, bool)> {
+    fn begin_printing(&self) -> Option<(usize, Result<String, ClientError>, bool)> {
         let mut shown = self.shown();
         if shown.is_writing {
             return None;
@@ -154,7 +155,7 @@ impl<'a> Progress<'a> {
             if let Some(slot) = self.slots().get_mut(number) {
                 slot.1 = Outcome::Done(result);
             }
-            self.tell_done();
+            self.print_done();
             if failed && self.stop_at_failure {
                 return;
             }
@@ -170,7 +171,7 @@ impl<'a> Progress<'a> {
     }
 
     /// They are still to be done, one by one.
-    pub fn begin_anew(&self) {
+    pub fn begin_one_by_one(&self) {
         self.at_once.store(false, Ordering::Relaxed);
         self.slots().iter_mut().for_each(|slot| slot.1 = Outcome::Waiting);
     }
@@ -254,12 +255,12 @@ impl<'a> Progress<'a> {
         let names = going.join(", ");
         let going = if names.is_empty() { verb.to_owned() } else { format!("{verb} {names}") };
         if self.call.verb == Verb::Wait {
-            complain("interrupted");
+            print_error("interrupted");
         } else {
-            complain(&format!("interrupted; the daemon goes on with: {going} (see supervicectl status)"));
+            print_error(&format!("interrupted; the daemon goes on with: {going} (see supervicectl status)"));
         }
         if !waiting.is_empty() {
-            complain(&format!("not done: {}", waiting.join(", ")));
+            print_error(&format!("not done: {}", waiting.join(", ")));
         }
     }
 
@@ -302,7 +303,7 @@ impl<'a> Progress<'a> {
         let mut shown = self.shown();
         (shown.has_line, shown.is_writing) = (shown.has_line || has_line, false);
         drop(shown);
-        self.tell_done();
+        self.print_done();
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::complete::{Candidate, candidates};
 use super::exit::{DONE, FAILED, INTERRUPTED};
 use super::keys::{Ends, Key, Keyboard, Wake};
-use super::print::{complain, print};
+use super::print::{print, print_error};
 use super::text::{printable, printable_lines};
 use super::tty;
 use super::verb::Verb;
@@ -42,7 +42,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
     let mut ends = match Ends::install() {
         Ok(ends) => ends,
         Err(error) => {
-            complain(&format!("cannot take signals: {}", crate::util::errno::reason(&error)));
+            print_error(&format!("cannot take signals: {}", crate::util::errno::reason(&error)));
             return FAILED;
         }
     };
@@ -81,7 +81,7 @@ pub(super) fn prompt(controller: &Controller) -> u8 {
 }
 
 fn cannot_read(error: &io::Error) -> u8 {
-    complain(&format!("cannot read from the terminal: {}", crate::util::errno::reason(error)));
+    print_error(&format!("cannot read from the terminal: {}", crate::util::errno::reason(error)));
     FAILED
 }
 
@@ -101,7 +101,7 @@ fn run(controller: &Controller, text: &str) {
     let words = match split_command(text) {
         Ok(words) if words.is_empty() => return,
         Ok(words) => words,
-        Err(error) => return complain(&error.to_string()),
+        Err(error) => return print_error(&error.to_string()),
     };
     // Its own name is what one may have typed out of habit.
     let words = words.strip_prefix(&["supervicectl".to_owned()]).unwrap_or(&words);
@@ -109,7 +109,7 @@ fn run(controller: &Controller, text: &str) {
     // Its name tells a program with several what it is.
     let ended = Command::new(program).arg0("supervicectl").arg("-s").arg(controller.socket_path()).args(words).status();
     if let Err(error) = ended {
-        complain(&format!("cannot run the command: {}", crate::util::errno::reason(&error)));
+        print_error(&format!("cannot run the command: {}", crate::util::errno::reason(&error)));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Call, answer_for, complain_of, fail_at, with_unknown};
+use super::call::{Call, answer_for, fail_at, report_unknown, with_unknown};
 use super::clock::time_of_day;
 use super::exit::{DONE, FAILED, USAGE};
-use super::print::{VERSION, complain, print};
+use super::print::{VERSION, print, print_error};
 use super::progress::waited_for;
 use super::targets::{Kind, targets};
 use super::text::{octal, printable, printable_lines};
@@ -29,7 +29,7 @@ pub(super) fn ok(particulars: impl serde::Serialize) -> Value {
 }
 
 fn usage(call: &Call<'_>, message: &str) -> u8 {
-    complain(&format!("{}: {message}\nTry 'supervicectl help {}'.", call.verb.name(), call.verb.name()));
+    print_error(&format!("{}: {message}\nTry 'supervicectl help {}'.", call.verb.name(), call.verb.name()));
     USAGE
 }
 
@@ -48,7 +48,8 @@ pub(super) fn ping(call: &Call<'_>) -> u8 {
     }
 }
 
-/// The pid of the daemon, or of one process; of `all` each on a line, as supervisorctl tells them: 0 for what does not run.
+/// The pid of the daemon, or of one process; of `all` each on a line, as supervisorctl tells them: 0 for what does not
+/// run.
 pub(super) fn pid(call: &Call<'_>) -> u8 {
     if call.args.names == ["all"] {
         return pids(call);
@@ -109,7 +110,7 @@ pub(super) fn version(call: &Call<'_>) -> u8 {
 const NEEDS_RESTART: &str = "Needs a restart of the daemon";
 
 pub(super) fn reload(call: &Call<'_>) -> u8 {
-    match waited_for(call, || call.patient().reload_within(call.args.timeout)) {
+    match waited_for(call, || call.outlasting_daemon().reload_within(call.args.timeout)) {
         Ok(Reloaded { added, removed, changed, needs_restart, daemon }) => {
             let mut json =
                 json!({"status": "ok", "added": added, "removed": removed, "changed": changed, "daemon": daemon});
@@ -146,13 +147,13 @@ fn or_nothing(text: String) -> String {
 }
 
 pub(super) fn update(call: &Call<'_>) -> u8 {
-    match waited_for(call, || call.patient().update_within(call.args.confirm, call.args.timeout)) {
-        Ok(updated) => show(call, &ok(&updated), &told_update(call, updated)),
+    match waited_for(call, || call.outlasting_daemon().update_within(call.args.confirm, call.args.timeout)) {
+        Ok(updated) => show(call, &ok(&updated), &update_message(call, updated)),
         Err(error) => fail_at(call, error),
     }
 }
 
-fn told_update(call: &Call<'_>, updated: Updated) -> String {
+fn update_message(call: &Call<'_>, updated: Updated) -> String {
     let Updated { added, removed, changed, restarted, confirm_until, daemon, unsaved: _ } = updated;
     let others: Vec<String> = changed.into_iter().filter(|name| !restarted.contains(name)).collect();
     let lists: [(&str, &[String]); 4] =
@@ -174,7 +175,7 @@ pub(super) fn scale(call: &Call<'_>) -> u8 {
     let [name, number] = call.args.names.as_slice() else { return usage(call, "it takes a name and a number") };
     let Ok(instances) = number.parse() else { return usage(call, &format!("'{number}' is no number of instances")) };
     let save = call.args.has(Opt::Save);
-    match waited_for(call, || call.patient().scale_within(name, instances, save, call.args.timeout)) {
+    match waited_for(call, || call.outlasting_daemon().scale_within(name, instances, save, call.args.timeout)) {
         Ok(updated) => scaled(call, updated),
         Err(error) => fail_at(call, error),
     }
@@ -183,15 +184,15 @@ pub(super) fn scale(call: &Call<'_>) -> u8 {
 /// What could not be written ends with the daemon: that is a failure, though all else is done.
 fn scaled(call: &Call<'_>, updated: Updated) -> u8 {
     let mut answer = ok(&updated);
-    let Some(why) = updated.unsaved.clone() else { return show(call, &answer, &told_update(call, updated)) };
+    let Some(why) = updated.unsaved.clone() else { return show(call, &answer, &update_message(call, updated)) };
     let message = format!("not saved, it ends with the daemon: {why}");
     if call.args.json() {
         answer["status"] = "error".into();
         answer["message"] = message.into();
     } else {
-        complain(&message);
+        print_error(&message);
     }
-    show(call, &answer, &told_update(call, updated));
+    show(call, &answer, &update_message(call, updated));
     FAILED
 }
 
@@ -258,7 +259,7 @@ pub(super) fn history(call: &Call<'_>) -> u8 {
             let is_silent = text.is_empty() && unknown.is_empty();
             let text = if is_silent { "Nothing has happened yet\n".to_owned() } else { text };
             let printed = show(call, &with_unknown(json!({"history": items}), &unknown), &text);
-            complain_of(call, &unknown);
+            report_unknown(call, &unknown);
             if unknown.is_empty() { printed } else { FAILED }
         }
         Err(error) => fail_at(call, error),

@@ -61,8 +61,8 @@ impl<'a> Rolling<'a> {
     }
 }
 
-/// These, and before each those of them that it needs: their restart takes it along, and would be a second one behind its own. Where
-/// the daemon does not tell who needs whom they stay in their order.
+/// These, and before each those of them that it needs: their restart takes it along, and would be a second one behind
+/// its own. Where the daemon does not tell who needs whom they stay in their order.
 pub(super) fn needed_first(controller: &Controller, names: Vec<String>) -> Vec<String> {
     if names.len() < 2 {
         return names;

@@ -6,8 +6,8 @@ use crate::config::default_config_path;
 use crate::config::document::Document;
 use crate::models::{DEFAULT_SOCKET_PATH, Dialect};
 
-/// The socket or URL: of `-s`, of the configuration that `-c` names, of the environment, or the default one. They may be of two daemons:
-/// both at once are an error, since a command for the wrong one is worse than none.
+/// The socket or URL: of `-s`, of the configuration that `-c` names, of the environment, or the default one. They may
+/// be of two daemons: both at once are an error, since a command for the wrong one is worse than none.
 pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Result<String, String> {
     match (socket, configuration) {
         (Some(_), Some(_)) => return Err("-s and -c both say which daemon is meant; give one of them".to_owned()),
@@ -21,8 +21,8 @@ pub(super) fn socket(socket: Option<&str>, configuration: Option<&str>) -> Resul
         .map_or_else(|| socket_by_default(DEFAULT_SOCKET_PATH, default_config_path()), |socket| plain(&socket)))
 }
 
-/// Where nobody has said which: the default socket, and where there is none, that of the file which a daemon would read here, as
-/// supervisorctl has it. A file that names no socket, or is wrong, says nothing.
+/// Where nobody has said which: the default socket, and where there is none, that of the file which a daemon would read
+/// here, as supervisorctl has it. A file that names no socket, or is wrong, says nothing.
 fn socket_by_default(default: &str, file: Option<PathBuf>) -> String {
     let of_file = || file.and_then(|file| configured_socket(&file).ok());
     let known = Some(default).filter(|path| Path::new(path).exists()).map(str::to_owned);

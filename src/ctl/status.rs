@@ -8,13 +8,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::call::{Call, complain_of, fail_at, with_unknown};
+use super::call::{Call, fail_at, report_unknown, with_unknown};
 use super::exit::{DONE, FAILED, NO_DAEMON};
 use super::keys::milliseconds;
 use super::names::{Known, choose, is_pattern};
-use super::print::{complain, print, print_part, wait_readable};
+use super::print::{print, print_error, print_part, wait_readable};
 use super::table::{self, Style};
-use super::targets::told;
+use super::targets::unmatched_messages;
 use super::tty;
 use super::usage::{self, UsageSample};
 use super::verb::Opt;
@@ -24,7 +24,7 @@ use crate::sys::time::local;
 use crate::util::truncate::to_columns;
 
 /// A storm of events is shown ten times a second and no more often.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// The states that need somebody, the worst first.
 const TROUBLE: [&str; 3] = ["FATAL", "UNHEALTHY", "BACKOFF"];
@@ -37,7 +37,7 @@ pub(super) fn status(call: &Call<'_>) -> u8 {
     match page(call) {
         Ok(Page { text, unknown, .. }) => {
             let shown = print(&text);
-            complain_of(call, &unknown);
+            report_unknown(call, &unknown);
             if unknown.is_empty() { shown } else { FAILED }
         }
         Err(error) => fail_at(call, error),
@@ -58,8 +58,8 @@ fn page(call: &Call<'_>) -> Result<Page, ClientError> {
     if call.args.json() { json_page(call) } else { table_page(call) }
 }
 
-/// What the daemon says of all processes, or only of the one that is named. Where it has none of that name, all are needed to
-/// tell what may have been meant.
+/// What the daemon says of all processes, or only of the one that is named. Where it has none of that name, all are
+/// needed to tell what may have been meant.
 fn all<T: DeserializeOwned>(call: &Call<'_>) -> Result<Vec<T>, ClientError> {
     if let [name] = call.args.names.as_slice()
         && !is_pattern(name)
@@ -79,7 +79,7 @@ fn chosen<T>(call: &Call<'_>, all: Vec<T>, known: impl Fn(&T) -> Known<'_>) -> (
     let (numbers, unknown) = choose(&all.iter().map(known).collect::<Vec<_>>(), &call.args.names);
     // In the daemon's order: a table is easier to find one's way in when it is always the same.
     let kept = all.into_iter().enumerate().filter(|(number, _)| numbers.contains(number)).map(|(_, one)| one);
-    (kept.collect(), told(call.controller, unknown))
+    (kept.collect(), unmatched_messages(call.controller, unknown))
 }
 
 fn table_page(call: &Call<'_>) -> Result<Page, ClientError> {
@@ -170,13 +170,13 @@ fn watch(call: &Call<'_>) -> u8 {
             return shown;
         }
         if first {
-            complain_of(call, &unknown);
+            report_unknown(call, &unknown);
         }
         first = false;
         match next_change(&mut events, resized.as_mut()) {
             Ok(true) => {}
             Ok(false) => {
-                complain(&format!("the daemon at {} has ended", call.controller.socket_path()));
+                print_error(&format!("the daemon at {} has ended", call.controller.socket_path()));
                 return NO_DAEMON;
             }
             Err(error) => return fail_at(call, error),
@@ -228,7 +228,7 @@ fn next_change(events: &mut EventStream, mut resized: Option<&mut PipeReader>) -
         None => return Ok(false),
         Some(event) => event?,
     };
-    let until = Instant::now() + LEAST_PAUSE;
+    let until = Instant::now() + MIN_PAUSE;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         if !events.is_ready() {

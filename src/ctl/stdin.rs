@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::call::{Call, fail_at};
 use super::exit::{DONE, FAILED};
-use super::print::complain;
+use super::print::print_error;
 use crate::client::{ClientError, Controller};
 use crate::util::errno;
 
@@ -13,9 +13,9 @@ use crate::util::errno;
 const CHUNK: usize = 64 * 1024;
 /// The pause before a program that does not read is tried again, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// When it is told that the program does not read.
-const TOLD_AFTER: Duration = Duration::from_millis(640);
+const HINT_AFTER: Duration = Duration::from_millis(640);
 
 /// `stdin NAME`
 pub(super) fn stdin(call: &Call<'_>) -> u8 {
@@ -28,7 +28,7 @@ pub(super) fn stdin(call: &Call<'_>) -> u8 {
         Ok(Ok(())) => DONE,
         Ok(Err(error)) => fail_at(call, error),
         Err(error) => {
-            complain(&format!("cannot read standard input: {}", errno::reason(&error)));
+            print_error(&format!("cannot read standard input: {}", errno::reason(&error)));
             FAILED
         }
     }
@@ -57,11 +57,11 @@ fn write(controller: &Controller, name: &str, bytes: &[u8]) -> Result<(), Client
         match controller.write_stdin(name, bytes) {
             Ok(_) => return Ok(()),
             Err(error) if error.refusal() == Some("stdin_full") => {
-                if pause == TOLD_AFTER {
-                    complain(&format!("{name} does not read its standard input; waiting for it"));
+                if pause == HINT_AFTER {
+                    print_error(&format!("{name} does not read its standard input; waiting for it"));
                 }
                 std::thread::sleep(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_PAUSE);
             }
             Err(error) => return Err(error),
         }

@@ -10,9 +10,9 @@ use crate::util::truncate::to_columns;
 use crate::util::width::columns;
 
 /// Below this many columns there is no room for the description.
-const LEAST_DESCRIPTION: usize = 12;
+const MIN_DESCRIPTION: usize = 12;
 /// Names are cut to no less, where the terminal is narrow.
-const LEAST_NAME: usize = 12;
+const MIN_NAME: usize = 12;
 
 /// The columns that every table begins with; programs read them.
 const FIRST: usize = 5;
@@ -52,7 +52,7 @@ pub(super) fn render(processes: &[ProcessStatus], style: &Style<'_>) -> String {
     let before = widths.iter().map(|width| width + gap).sum::<usize>();
     let room = style.width.map_or(usize::MAX, |width| width.saturating_sub(before));
     let described = processes.iter().any(|process| process.description.is_some());
-    let with_description = described && room >= LEAST_DESCRIPTION;
+    let with_description = described && room >= MIN_DESCRIPTION;
     let mut text = String::with_capacity(rows.len().saturating_mul(before + 40));
     let descriptions = std::iter::once("DESCRIPTION").chain(processes.iter().map(description));
     for (number, (row, description)) in rows.iter().zip(descriptions).enumerate() {
@@ -92,7 +92,7 @@ fn fit(widths: &mut Vec<usize>, width: usize) -> usize {
     let gap = if total(widths, 2) > width { 1 } else { 2 };
     let excess = total(widths, gap).saturating_sub(width);
     if let Some(name) = widths.first_mut() {
-        *name = name.saturating_sub(excess).max(LEAST_NAME.min(*name));
+        *name = name.saturating_sub(excess).max(MIN_NAME.min(*name));
     }
     // Of a terminal that is narrower still: health, uptime, pid.
     while widths.len() > 2 && total(widths, gap) > width {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::call::{Call, code_of, explain, fail_at};
 use super::exit::{DONE, FAILED};
-use super::print::{complain, print_part, while_read};
+use super::print::{print_error, print_part, while_read};
 use super::targets::{Kind, targets};
 use super::text::missing;
 use super::verb::Opt;
@@ -15,7 +15,7 @@ use crate::codec::frames::DEFAULT_LINES;
 const NO_SUCH_PROCESS: &str = "no_such_process";
 
 /// A line that is longer is shown in pieces where several programs are followed, in bytes.
-const LONGEST: usize = 64 * 1024;
+const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// Shows the newest output of the named processes, and with `--follow` what comes; a last name that is
 /// `stdout` or `stderr` means the stream.
@@ -29,7 +29,7 @@ pub(super) fn tail(call: &Call<'_>) -> u8 {
         Ok(found) => found,
         Err(error) => return fail_at(call, error),
     };
-    unknown.iter().for_each(|message| complain(message));
+    unknown.iter().for_each(|message| print_error(message));
     let amount = call.args.amount.unwrap_or(Amount::Lines(DEFAULT_LINES));
     let code = if call.args.has(Opt::Follow) {
         follow(call, &names, stderr, amount)
@@ -63,18 +63,21 @@ fn fail_at_last(call: &Call<'_>, error: ClientError) -> u8 {
     if error.refusal() != Some(NO_SUCH_PROCESS) {
         return fail_at(call, error);
     }
-    complain(&format!("{}; behind the names stands stdout, stderr or nothing", explain(call, &error)));
+    print_error(&format!("{}; behind the names stands stdout, stderr or nothing", explain(call, &error)));
     code_of(&error)
 }
 
-/// Whether what it writes to standard error is in its standard output. A daemon that does not tell its settings does not tell that.
+/// Whether what it writes to standard error is in its standard output. A daemon that does not tell its settings does
+/// not tell that.
 fn is_redirected(call: &Call<'_>, name: &str) -> bool {
     let settings = call.controller.settings(name, false).map(|found| found.settings).unwrap_or_default();
     settings.iter().any(|setting| setting.key == "redirect_stderr" && setting.value == true)
 }
 
 fn say_redirected(name: &str) -> u8 {
-    complain(&format!("{name} has redirect_stderr = true: what it writes to standard error is in its standard output"));
+    print_error(&format!(
+        "{name} has redirect_stderr = true: what it writes to standard error is in its standard output"
+    ));
     FAILED
 }
 
@@ -95,7 +98,7 @@ fn follow(call: &Call<'_>, names: &[String], stderr: bool, amount: Amount) -> u8
         };
         for name in others {
             if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, || work(name)) {
-                complain(&format!("{name}: cannot be followed as well: {error}"));
+                print_error(&format!("{name}: cannot be followed as well: {error}"));
             }
         }
         work(last);
@@ -118,7 +121,7 @@ fn follow_one(call: &Call<'_>, name: &str, stderr: bool, amount: Amount, prefix:
             Err(error) => return fail_at(call, error),
         };
         if lost > 0 {
-            complain(&format!("{name}: {}", missing(lost, "byte")));
+            print_error(&format!("{name}: {}", missing(lost, "byte")));
         }
         let shown = if prefix.is_empty() {
             show(&[&bytes])
@@ -139,7 +142,7 @@ fn take_lines(held: &mut Vec<u8>, prefix: &str) -> Vec<u8> {
     let mut lines = Vec::new();
     let end = match held.iter().rposition(|byte| *byte == b'\n') {
         Some(end) => end + 1,
-        None if held.len() >= LONGEST => held.len(),
+        None if held.len() >= MAX_LINE_BYTES => held.len(),
         None => 0,
     };
     for line in held.get(..end).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {

@@ -14,8 +14,8 @@ pub(super) enum Kind {
     Groups,
 }
 
-/// The names that the words select, and an error for each word that selects none. Without a pattern among them the words
-/// are names: the daemon knows best which exist.
+/// The names that the words select, and an error for each word that selects none. Without a pattern among them the
+/// words are names: the daemon knows best which exist.
 pub(super) fn targets(
     call: &Call<'_>,
     kind: Kind,
@@ -34,11 +34,11 @@ pub(super) fn targets(
         // What the list does not have the daemon may: an instance that comes with its start.
         names.extend(std::mem::take(&mut unmatched).into_iter().map(|unmatched| unmatched.word));
     }
-    Ok((names, told(call.controller, unmatched)))
+    Ok((names, unmatched_messages(call.controller, unmatched)))
 }
 
 /// The messages for words that select nothing. Only the daemon knows that somebody has scaled a program to 0.
-pub(super) fn told(controller: &Controller, unmatched: Vec<Unmatched>) -> Vec<String> {
+pub(super) fn unmatched_messages(controller: &Controller, unmatched: Vec<Unmatched>) -> Vec<String> {
     let tell = |Unmatched { word, message }| match reason(controller, &word) {
         Some(ClientError::Failed { message, .. }) => message,
         Some(_) | None => message,

@@ -2,13 +2,13 @@
 
 use super::call::Call;
 use super::exit::USAGE;
-use super::print::complain;
+use super::print::print_error;
 
 /// Prints a new token, and the line of `users_file` that lets it in.
 pub(super) fn token(call: &Call<'_>) -> u8 {
     let name = call.args.names.first().map(String::as_str).unwrap_or_default();
     if name.contains([':', '#']) || name.chars().any(char::is_control) {
-        complain(&format!("'{name}' is no name of a user: it has a colon, a # or a control character"));
+        print_error(&format!("'{name}' is no name of a user: it has a colon, a # or a control character"));
         return USAGE;
     }
     make(name)
@@ -20,7 +20,7 @@ fn make(name: &str) -> u8 {
     let random = match crate::sys::random::sixteen_bytes() {
         Ok(random) => random,
         Err(error) => {
-            complain(&format!("no random bytes: {}", crate::util::errno::reason(&error)));
+            print_error(&format!("no random bytes: {}", crate::util::errno::reason(&error)));
             return super::exit::FAILED;
         }
     };
@@ -32,7 +32,7 @@ fn make(name: &str) -> u8 {
 /// There is nothing that would take a token.
 #[cfg(not(feature = "http"))]
 fn make(_: &str) -> u8 {
-    complain(
+    print_error(
         "this supervice was built without HTTP (the feature http of its crate): there is nobody who takes a token",
     );
     USAGE

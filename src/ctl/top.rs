@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::call::{Call, fail_at};
 use super::exit::{DONE, FAILED, INTERRUPTED, NO_DAEMON};
 use super::keys::{Ends, Key, Keyboard, Wake};
-use super::print::complain;
+use super::print::print_error;
 use super::tty;
 use super::usage::{self, UsageSample};
 use crate::client::{Amount, ClientError, EventStream, Follow, Terms};
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Lines of the selected program's output that are kept.
 const KEPT_LINES: usize = 500;
 /// A longer line is cut.
-const LONGEST_LINE: usize = 1000;
+const MAX_LINE_CHARS: usize = 1000;
 /// Pieces and events that are taken before the screen is drawn again.
 const AT_ONCE: usize = 64;
 
@@ -63,7 +63,7 @@ fn write(text: &str) {
 /// Shows it until `q`.
 pub(super) fn top(call: &Call<'_>) -> u8 {
     if !tty::is_interactive() {
-        complain("top needs a terminal; 'status -w' writes to anything");
+        print_error("top needs a terminal; 'status -w' writes to anything");
         return FAILED;
     }
     let events = match call.controller.events(&[], 0) {
@@ -73,7 +73,7 @@ pub(super) fn top(call: &Call<'_>) -> u8 {
     let (ends, keyboard) = match Ends::install().and_then(|ends| Ok((ends, Keyboard::open()?))) {
         Ok(both) => both,
         Err(error) => {
-            complain(&format!("cannot use the terminal: {}", crate::util::errno::reason(&error)));
+            print_error(&format!("cannot use the terminal: {}", crate::util::errno::reason(&error)));
             return FAILED;
         }
     };
@@ -100,7 +100,7 @@ pub(super) fn top(call: &Call<'_>) -> u8 {
     match ended {
         Ok(code) => {
             if code == NO_DAEMON {
-                complain(&format!("the daemon at {} has ended", call.controller.socket_path()));
+                print_error(&format!("the daemon at {} has ended", call.controller.socket_path()));
             }
             code
         }
@@ -127,7 +127,7 @@ impl Top<'_> {
             let wait = if ready { Duration::ZERO } else { MEASURED_EVERY };
             match keyboard.next(&mut ends, &fds, Some(wait)) {
                 Wake::Key(key) => {
-                    if !self.press(key)? {
+                    if !self.handle_key(key)? {
                         return Ok(DONE);
                     }
                 }
@@ -231,7 +231,7 @@ impl Top<'_> {
                 None => self.output.push_back(line.to_owned()),
             }
             if let Some(last) = self.output.back_mut()
-                && let Some((end, _)) = last.char_indices().nth(LONGEST_LINE)
+                && let Some((end, _)) = last.char_indices().nth(MAX_LINE_CHARS)
             {
                 last.truncate(end);
             }
@@ -241,7 +241,7 @@ impl Top<'_> {
     }
 
     /// Does what a key stands for; `false`: leave.
-    fn press(&mut self, key: Key) -> Result<bool, ClientError> {
+    fn handle_key(&mut self, key: Key) -> Result<bool, ClientError> {
         let page = 10;
         if let Some(action) = self.question.take() {
             self.message.clear();

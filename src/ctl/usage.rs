@@ -92,9 +92,9 @@ pub(super) fn sample(controller: &Controller, pids: impl Iterator<Item = i32>) -
 /// descendants has started it.
 fn root_of(pid: i32, all: &HashMap<i32, ProcStat>, roots: &HashMap<i32, Usage>) -> Option<i32> {
     /// No process tree is as deep; pids that are reused while we read may form a ring.
-    const DEEPEST: usize = 1000;
+    const MAX_DEPTH: usize = 1000;
     let mut at = pid;
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         let seen = all.get(&at)?;
         if let Some(root) = [at, seen.session, seen.group].into_iter().find(|pid| roots.contains_key(pid)) {
             return Some(root);

@@ -1,5 +1,5 @@
-//! Files of the daemon that nothing names: where they can't be written, it does without them. A container whose root is read-only
-//! must not need a key to start.
+//! Files of the daemon that nothing names: where they can't be written, it does without them. A container whose root is
+//! read-only must not need a key to start.
 
 use std::io::{self, Write};
 

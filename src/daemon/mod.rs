@@ -34,7 +34,8 @@ const USAGE: u8 = 2;
 /// Runs the command with these arguments (the first is its own name) and tells its exit code: 0 for
 /// success, 1 for failure, 2 for wrong usage.
 ///
-/// With a program behind `--init`, or called through a link named after another init, it is that init (the module `init`).
+/// With a program behind `--init`, or called through a link named after another init, it is that init (the module
+/// `init`).
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let code = match before_a_run(args.collect()) {
         ControlFlow::Break(code) => code,
@@ -147,12 +148,12 @@ fn start(mut args: Box<Args>) -> u8 {
         Ok(loaded) => loaded,
         Err(message) => {
             // Nothing says where else to write.
-            termination::tell(Some("auto"), &message);
+            termination::write_message(Some("auto"), &message);
             return fail(FAILURE, &message);
         }
     };
     if let Err(message) = supervisord::apply(&loaded.config) {
-        termination::tell(loaded.config.termination_log.as_deref(), &message);
+        termination::write_message(loaded.config.termination_log.as_deref(), &message);
         return fail(FAILURE, &message);
     }
     args.foreground |= loaded.config.nodaemon;
@@ -207,7 +208,7 @@ fn run(
     path: &Path,
     args: Box<Args>,
     mut ready: Option<ReadyWriter>,
-    init_of: Option<(system::Wanted, InitOf)>,
+    init_of: Option<(system::PowerRequest, InitOf)>,
 ) -> u8 {
     let args: Arc<Args> = Arc::from(args);
     let foreground = ready.is_none();
@@ -232,8 +233,8 @@ fn run(
             on_ready: None,
         };
         let (ready, warnings) = (ready.take(), std::mem::take(&mut warnings));
-        let ways = Ways { ready, warnings, foreground, was_kept: args.kept_in_foreground };
-        let code = run_once(&supervisor, options, ways);
+        let mode = RunMode { ready, warnings, foreground, was_kept: args.kept_in_foreground };
+        let code = run_once(&supervisor, options, mode);
         if !restart.get() {
             return code;
         }
@@ -267,7 +268,7 @@ fn load_again(path: &Path, args: &Args) -> Result<Box<Loaded>, ConfigError> {
 }
 
 /// Who watches a run.
-struct Ways {
+struct RunMode {
     /// The process that waits for the start.
     ready: Option<ReadyWriter>,
     /// What was said of the configuration before there was a log.
@@ -278,8 +279,8 @@ struct Ways {
 }
 
 /// Runs one supervisor to its end, and tells the process that waits for it how its start went.
-fn run_once(supervisor: &Supervisor, mut options: RunOptions, ways: Ways) -> u8 {
-    let Ways { ready, warnings, foreground, was_kept } = ways;
+fn run_once(supervisor: &Supervisor, mut options: RunOptions, mode: RunMode) -> u8 {
+    let RunMode { ready, warnings, foreground, was_kept } = mode;
     let slot = Rc::new(Cell::new(ready));
     let waiting = Rc::clone(&slot);
     let on_ready: Box<dyn FnOnce()> = Box::new(move || {
@@ -292,7 +293,7 @@ fn run_once(supervisor: &Supervisor, mut options: RunOptions, ways: Ways) -> u8 
         }
     });
     options.on_ready = Some(on_ready);
-    sys::signals::ignore_when_unheard();
+    sys::signals::ignore_hangups();
     match supervisor.run_with(options) {
         Ok(()) => 0,
         // The last line of the log has told it.

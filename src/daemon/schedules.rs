@@ -7,7 +7,7 @@ use crate::sys::time::all_clocks;
 use crate::sys::zones::TimeZone;
 
 /// How many times of each program are printed.
-const TOLD: usize = 3;
+const SHOWN_TIMES: usize = 3;
 
 /// A line for each program that has a schedule.
 pub(super) fn next_times(config: &SupervisorConfig) -> String {
@@ -27,7 +27,7 @@ fn times(program: &ProgramConfig, now: i64) -> String {
             Ok(zone) => {
                 let offset = |at: i64| zone.offset(at);
                 let next = |at: &i64| schedule::next(config, &offset, *at);
-                let times = std::iter::successors(schedule::next(config, &offset, now), next).take(TOLD);
+                let times = std::iter::successors(schedule::next(config, &offset, now), next).take(SHOWN_TIMES);
                 let times: Vec<String> = times.map(|at| time_of(at, offset(at), true)).collect();
                 let zone = name.map_or_else(String::new, |name| format!(" {name}"));
                 match times.is_empty() {

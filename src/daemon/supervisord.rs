@@ -1,5 +1,5 @@
-//! What `[supervisord]` asks of the daemon itself before anything of it is opened: its user, its limits; and, once it has
-//! detached, its directory and its mask.
+//! What `[supervisord]` asks of the daemon itself before anything of it is opened: its user, its limits; and, once it
+//! has detached, its directory and its mask.
 
 use std::path::{Path, PathBuf};
 

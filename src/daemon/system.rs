@@ -12,7 +12,7 @@ use crate::sys::machine::{self, Power};
 use crate::util::errno;
 
 /// What signals and clients want of the machine in the end.
-pub(super) type Wanted = Rc<Cell<Option<Power>>>;
+pub(super) type PowerRequest = Rc<Cell<Option<Power>>>;
 
 /// Prepares the machine, runs, and turns it off. Returns only where this is not the kernel's init.
 pub(super) fn start(mut args: Box<Args>) -> u8 {
@@ -25,29 +25,29 @@ pub(super) fn start(mut args: Box<Args>) -> u8 {
     let (mut loaded, path) = match load(&args) {
         Ok(loaded) => loaded,
         Err(message) => {
-            system::say(&format!("{message}\nNothing is run. Ctrl-Alt-Del starts the machine anew."));
+            system::log_line(&format!("{message}\nNothing is run. Ctrl-Alt-Del starts the machine anew."));
             machine.wait();
         }
     };
     args.foreground = true;
     defaults::do_without(&mut loaded, &mut args);
-    let wanted = Wanted::default();
+    let wanted = PowerRequest::default();
     let code = run(loaded, &path, args, None, Some((Rc::clone(&wanted), InitOf::Machine)));
     match wanted.get() {
         Some(power) => machine.finish(power),
         // The programs have decided (exit_on, exit_when_idle).
         None if code == 0 => machine.finish(Power::Off),
         None => {
-            system::say(&format!("supervice has ended with code {code}. Ctrl-Alt-Del starts the machine anew."));
+            system::log_line(&format!("supervice has ended with code {code}. Ctrl-Alt-Del starts the machine anew."));
             machine.wait()
         }
     }
 }
 
-/// Runs, and has the kernel end the container as whoever has started it expects: as a machine that was turned off or that is to
-/// begin anew. Where the kernel does not let us, the exit code tells.
+/// Runs, and has the kernel end the container as whoever has started it expects: as a machine that was turned off or
+/// that is to begin anew. Where the kernel does not let us, the exit code tells.
 pub(super) fn run_in_container(loaded: Box<Loaded>, path: &Path, args: Box<Args>) -> u8 {
-    let wanted = Wanted::default();
+    let wanted = PowerRequest::default();
     let code = run(loaded, path, args, None, Some((Rc::clone(&wanted), InitOf::Container)));
     let Some(power) = wanted.get() else { return code };
     let error = machine::power(power);

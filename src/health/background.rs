@@ -1,4 +1,5 @@
-//! Checks that may take their time (a name server, a dead host or disk): each on a thread of its own, which ends with it.
+//! Checks that may take their time (a name server, a dead host or disk): each on a thread of its own, which ends with
+//! it.
 
 use std::io;
 

@@ -16,7 +16,7 @@ use crate::util::errno::reason;
 /// How often somebody who takes no more connections for the moment is asked.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(20);
 /// No time-out of a socket may be zero.
-const SHORTEST: Duration = Duration::from_millis(1);
+const MIN_SOCKET_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// A moment by which something has to have come about, and how long that was from the beginning.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ pub(super) enum Stream {
 impl Stream {
     /// Writes all of it.
     pub(super) fn send(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), String> {
-        let timeout = Some(deadline.left().max(SHORTEST));
+        let timeout = Some(deadline.left().max(MIN_SOCKET_TIMEOUT));
         let written = match self {
             Stream::Tcp(stream) => stream.set_write_timeout(timeout).and_then(|()| stream.write_all(bytes)),
             Stream::Unix(stream) => stream.set_write_timeout(timeout).and_then(|()| stream.write_all(bytes)),
@@ -64,7 +64,7 @@ impl Stream {
             if left.is_zero() {
                 return Err(deadline.no_answer());
             }
-            let timeout = Some(left.max(SHORTEST));
+            let timeout = Some(left.max(MIN_SOCKET_TIMEOUT));
             let read = match self {
                 Stream::Tcp(stream) => stream.set_read_timeout(timeout).and_then(|()| stream.read(buffer)),
                 Stream::Unix(stream) => stream.set_read_timeout(timeout).and_then(|()| stream.read(buffer)),
@@ -129,7 +129,7 @@ fn open_tcp(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Stri
         }
         // An address that does not answer leaves time for the next: a host may have lost one family of addresses.
         let share = left / u32::try_from(untried).unwrap_or(u32::MAX);
-        match TcpStream::connect_timeout(address, share.max(SHORTEST)) {
+        match TcpStream::connect_timeout(address, share.max(MIN_SOCKET_TIMEOUT)) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error),
         }

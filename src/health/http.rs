@@ -1,5 +1,5 @@
-//! The check by HTTP: what is the status of the answer? A small client: HTTP/1.1, one request, no TLS, and no redirect is
-//! followed. Nothing but the status line is read.
+//! The check by HTTP: what is the status of the answer? A small client: HTTP/1.1, one request, no TLS, and no redirect
+//! is followed. Nothing but the status line is read.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use super::connect::{Deadline, Stream, open, target};
 use super::{HealthCheckResult, HealthChecker};
 use crate::models::{Endpoint, HttpUrl, Statuses};
 
-/// What may come until the status line of the answer has ended, in bytes: longer ones, and interim answers without end, are
-/// none that a server gives.
-const LONGEST_HEAD: usize = 16 * 1024;
+/// What may come until the status line of the answer has ended, in bytes: longer ones, and interim answers without end,
+/// are none that a server gives.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Passes when a request is answered with one of these statuses within the time-out.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ fn status(stream: &mut Stream, deadline: Deadline) -> Result<Status, String> {
                 continue;
             }
         }
-        if read.len() >= LONGEST_HEAD {
+        if read.len() >= MAX_HEAD_BYTES {
             return Err("not an answer by HTTP/1".to_owned());
         }
         let mut buffer = [0; 1024];

@@ -1,7 +1,7 @@
 //! Look-ups of names with a limit on their time.
 //!
-//! The system's resolver takes as long as it likes, and nothing ends it. So it is asked on a thread of its own, one for each name
-//! however often that is asked for meanwhile, and whoever asks waits no longer than he wants.
+//! The system's resolver takes as long as it likes, and nothing ends it. So it is asked on a thread of its own, one for
+//! each name however often that is asked for meanwhile, and whoever asks waits no longer than he wants.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

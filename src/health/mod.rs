@@ -1,7 +1,7 @@
-//! Health checks: what is asked ([`TcpHealthChecker`], [`UnixHealthChecker`], [`HttpHealthChecker`], [`ScriptHealthChecker`]), and
-//! the worker threads that ask for the daemon, one as long as a check takes; its scripts are tasks (`process::Task`). *When* it
-//! is asked, and what follows from the answers, is the state machine's business. The same questions tell whether a program is
-//! ready.
+//! Health checks: what is asked ([`TcpHealthChecker`], [`UnixHealthChecker`], [`HttpHealthChecker`],
+//! [`ScriptHealthChecker`]), and the worker threads that ask for the daemon, one as long as a check takes; its scripts
+//! are tasks (`process::Task`). *When* it is asked, and what follows from the answers, is the state machine's business.
+//! The same questions tell whether a program is ready.
 //!
 //! ```
 //! use supervice::health::create_health_checker;

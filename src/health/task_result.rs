@@ -21,8 +21,8 @@ impl HealthCheckResult {
 }
 
 impl HealthCheckResult {
-    /// The same of a check, which may be at fault itself: one that can't be run says nothing of the program, and the remedy is
-    /// another one.
+    /// The same of a check, which may be at fault itself: one that can't be run says nothing of the program, and the
+    /// remedy is another one.
     pub(crate) fn of_check(end: &TaskEnd) -> Self {
         let can_be_run = match end {
             TaskEnd::Exited { exit, .. } => ![NOT_FOUND, NOT_EXECUTABLE].contains(exit),

@@ -1,14 +1,14 @@
 //! `supervice --init -- PROGRAM`: the init of a container that runs one program, without a configuration.
 //!
 //! It starts the program, forwards to it every signal that it gets, reaps every orphan that the kernel hands it, and
-//! ends with the program. Called through a link named `tini`, `dumb-init` or `catatonit` it takes that program's options,
-//! environment variables, signal rules and exit codes.
+//! ends with the program. Called through a link named `tini`, `dumb-init` or `catatonit` it takes that program's
+//! options, environment variables, signal rules and exit codes.
 //!
 //! There is one thread and one loop: all signals are blocked, and it sleeps until one comes. So none is lost, not
 //! even before the program exists, nothing has to be done inside a signal handler, and it never wakes up for nothing.
 //!
-//! After the program's end it ends at once. As PID 1 it thereby has the kernel kill whatever is left; elsewhere the rest
-//! lives on, except that dumb-init sends it SIGTERM first.
+//! After the program's end it ends at once. As PID 1 it thereby has the kernel kill whatever is left; elsewhere the
+//! rest lives on, except that dumb-init sends it SIGTERM first.
 
 mod options;
 mod rules;
@@ -48,7 +48,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
         Ok(Asked::Run(options)) => run(&options, signals),
         Ok(Asked::Print(text)) => io::stdout().write_all(text.as_bytes()).map_or(FAILURE, |()| 0),
         Err(message) => {
-            say(mode, format_args!("{message}\n{}", mode.help().trim_end()));
+            log_line(mode, format_args!("{message}\n{}", mode.help().trim_end()));
             mode.usage_code()
         }
     })
@@ -63,7 +63,7 @@ fn names_a_program(args: &[OsString]) -> bool {
 
 /// One line on standard error in one piece. Whoever reads it may have gone, of which the kernel also tells us
 /// by a signal: forwarded and told of in its turn, it would come again for ever.
-fn say(mode: CompatMode, message: Arguments<'_>) {
+fn log_line(mode: CompatMode, message: Arguments<'_>) {
     let line = format!("{}[{}]: {message}\n", mode.name(), std::process::id());
     if io::stderr().write_all(line.as_bytes()).is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         kernel::forget_sigpipe();
@@ -90,7 +90,7 @@ fn run(options: &Options, mut signals: Signals) -> u8 {
     signals.release(options.released);
     inherit_orphans(options);
     if let Some(Err(error)) = options.parent_death.map(kernel::set_parent_death_signal) {
-        say(mode, format_args!("cannot ask for the parent's death: {}", errno::reason(&error)));
+        log_line(mode, format_args!("cannot ask for the parent's death: {}", errno::reason(&error)));
         return FAILURE;
     }
     if options.pause {
@@ -114,7 +114,7 @@ fn run(options: &Options, mut signals: Signals) -> u8 {
                 io::ErrorKind::WouldBlock => "; raise the limit on processes (ulimit -u, pids.max)",
                 _ => "",
             };
-            say(mode, format_args!("cannot make a process: {}{hint}", errno::reason(&error)));
+            log_line(mode, format_args!("cannot make a process: {}{hint}", errno::reason(&error)));
             FAILURE
         }
     }
@@ -127,10 +127,10 @@ fn inherit_orphans(options: &Options) {
     let mode = options.mode;
     if options.subreaper {
         if let Err(error) = reap::set_subreaper() {
-            say(mode, format_args!("orphans will not be reaped here: {}", errno::reason(&error)));
+            log_line(mode, format_args!("orphans will not be reaped here: {}", errno::reason(&error)));
         }
     } else if mode == CompatMode::Tini && options.verbosity > 0 {
-        say(
+        log_line(
             mode,
             format_args!("neither PID 1 nor a subreaper: orphans will not be reaped here; use -s or TINI_SUBREAPER"),
         );
@@ -164,7 +164,7 @@ fn cannot_execute(mode: CompatMode, options: &Options, error: &io::Error) -> u8 
         Some(trouble) => format!("{}: {trouble}", errno::reason(error)),
         None => errno::reason(error),
     };
-    say(mode, format_args!("cannot execute {}: {reason}", name.display()));
+    log_line(mode, format_args!("cannot execute {}: {reason}", name.display()));
     mode.exec_code(not_found)
 }
 
@@ -250,8 +250,8 @@ impl Init<'_> {
         self.note(level, format_args!("reaped the orphan {pid}: {exit}"));
     }
 
-    /// The program and the rest of its group end of the same signal, some of them after us, and our parent may be one that
-    /// reaps nothing. The kernel ends and reaps all that a PID 1 leaves.
+    /// The program and the rest of its group end of the same signal, some of them after us, and our parent may be one
+    /// that reaps nothing. The kernel ends and reaps all that a PID 1 leaves.
     fn await_group(&mut self) {
         if !self.group_told || !self.options.subreaper || std::process::id() == 1 {
             return;
@@ -288,12 +288,13 @@ impl Init<'_> {
     /// Ctrl-Z has stopped the program, and our shell should know.
     fn follow_stop(&self) {
         if self.job && reap::stopped(self.pid).is_some_and(|signal| JOB_STOPS.contains(&signal)) {
-            kernel::take_back_terminal(self.pid);
+            kernel::reclaim_terminal(self.pid);
             kernel::stop_ourselves(true);
         }
     }
 
-    /// The program has ended. It is reaped when its group needs nothing more from us: until then the group's id is its own.
+    /// The program has ended. It is reaped when its group needs nothing more from us: until then the group's id is its
+    /// own.
     fn end(&mut self, exit: Exit) -> u8 {
         self.note(2, format_args!("the program has ended: {exit}"));
         if self.options.mode == CompatMode::DumbInit
@@ -302,7 +303,7 @@ impl Init<'_> {
             let _ = kernel::send(self.pid, self.options.group, to);
         }
         if self.options.place == Place::OwnGroup {
-            kernel::take_back_terminal(self.pid);
+            kernel::reclaim_terminal(self.pid);
         }
         self.reap_the_rest();
         self.await_group();
@@ -311,7 +312,7 @@ impl Init<'_> {
 
     fn note(&self, level: u8, message: Arguments<'_>) {
         if self.options.verbosity >= level {
-            say(self.options.mode, message);
+            log_line(self.options.mode, message);
         }
     }
 }

@@ -62,16 +62,16 @@ pub(crate) fn is_stalled(stream: ConsoleStream) -> bool {
     lane(stream).has_stalled(Instant::now(), STALLED_AFTER)
 }
 
-/// Waits until everything has been written, at most until `deadline`, and not for a console that has taken nothing for a second
-/// since `begin`; whether all was written.
+/// Waits until everything has been written, at most until `deadline`, and not for a console that has taken nothing for
+/// a second since `begin`; whether all was written.
 pub(crate) fn flush(begin: Instant, deadline: Instant) -> bool {
     let lanes = LANES.iter().filter_map(OnceLock::get);
     // One that hangs keeps the other one from nothing.
     lanes.filter(|lane| !lane.flush_while_it_moves(begin, STALLED_AFTER, deadline)).count() == 0
 }
 
-/// Whether lines for people should be coloured: a terminal, and the user has not asked otherwise. That stays as it is found first:
-/// each line asks for it.
+/// Whether lines for people should be coloured: a terminal, and the user has not asked otherwise. That stays as it is
+/// found first: each line asks for it.
 pub(crate) fn wants_colour(stream: ConsoleStream) -> bool {
     static STDOUT: OnceLock<bool> = OnceLock::new();
     static STDERR: OnceLock<bool> = OnceLock::new();

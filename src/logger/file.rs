@@ -1,9 +1,9 @@
 //! The daemon's own log file, behind a guard.
 //!
 //! `file-rotate` panics when somebody touches its backups, says `Ok` to bytes that it has dropped
-//! after a failed rotation, and renames device nodes. So it rotates regular files alone, a panic of
-//! its costs nothing but a new start, and a line that may have been dropped is written to the plain file. It opens its files as
-//! everybody does; so where others could put a link in their place, the file is rotated here, by guarded paths.
+//! after a failed rotation, and renames device nodes. So it rotates regular files alone, a panic of its costs nothing
+//! but a new start, and a line that may have been dropped is written to the plain file. It opens its files as everybody
+//! does; so where others could put a link in their place, the file is rotated here, by guarded paths.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -99,8 +99,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// So many bytes of whole lines may be written at once; a line that is longer is written alone. The line that is too much for a
-    /// file is the last one in it.
+    /// So many bytes of whole lines may be written at once; a line that is longer is written alone. The line that is
+    /// too much for a file is the last one in it.
     pub fn room(&self) -> usize {
         match &self.writer {
             Writer::Closed => 0,

@@ -166,8 +166,8 @@ pub fn setup(options: &Options) -> Result<&'static dyn Log, LoggerError> {
     Ok(get_logger())
 }
 
-/// Before anything is opened: a program with a logger of its own must not get a log file of ours. Nothing is logged until
-/// there is a level.
+/// Before anything is opened: a program with a logger of its own must not get a log file of ours. Nothing is logged
+/// until there is a level.
 fn install() -> Result<(), LoggerError> {
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if !*installed {
@@ -242,8 +242,8 @@ pub fn flush(deadline: Duration) -> bool {
     console::flush(begin, end) && file
 }
 
-/// While it lives, what this thread logs wakes nobody: whoever writes it would be given the processor of a thread that has more
-/// urgent work.
+/// While it lives, what this thread logs wakes nobody: whoever writes it would be given the processor of a thread that
+/// has more urgent work.
 #[derive(Debug)]
 pub(crate) struct DeferredWakes(());
 
@@ -310,8 +310,8 @@ struct Shared {
     followers: Mutex<Vec<Box<dyn LogFollower>>>,
     /// Where that is.
     path: Mutex<Option<PathBuf>>,
-    /// The limits that the log thread takes over when it reopens the file. They are kept apart because it holds `file` for
-    /// as long as a disk hangs.
+    /// The limits that the log thread takes over when it reopens the file. They are kept apart because it holds `file`
+    /// for as long as a disk hangs.
     maxbytes: AtomicU64,
     backups: AtomicU32,
     to_file: AtomicBool,

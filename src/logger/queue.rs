@@ -13,8 +13,8 @@ pub(crate) const HARD_LIMIT_BYTES: usize = 1024 * 1024;
 /// A buffer that has grown beyond this is given back when it has been written.
 const KEEP_CAPACITY_BYTES: usize = 16 * 1024;
 
-/// So long after a batch the next one is gathered: in a burst neither the producer nor the consumer is to do something for each
-/// line. A line that comes after a rest is written at once.
+/// So long after a batch the next one is gathered: in a burst neither the producer nor the consumer is to do something
+/// for each line. A line that comes after a rest is written at once.
 const GATHERING: Duration = Duration::from_millis(2);
 /// With so many bytes a batch is large enough.
 const LARGE_BATCH_BYTES: usize = 16 * 1024;
@@ -167,8 +167,8 @@ impl LineQueue {
         self.lock().bytes.len() > SOFT_LIMIT_BYTES
     }
 
-    /// Whether the consumer has written nothing for `limit` although something waits. To be asked again and again for as long as
-    /// it matters.
+    /// Whether the consumer has written nothing for `limit` although something waits. To be asked again and again for
+    /// as long as it matters.
     pub fn has_stalled(&self, now: Instant, limit: Duration) -> bool {
         let mut waiting = self.lock();
         let has_work = !waiting.bytes.is_empty() || waiting.in_flight > 0;

@@ -1,8 +1,8 @@
 //! From a record of the `log` crate to a line of the file and a line of the console.
 //!
-//! A simplelog writer puts a record together, piece by piece, in a [`LineBuffer`]: one for the file and a console that shows the
-//! same, and one for a console with colours or JSON. Time and level are part of the text that it is given: simplelog knows the
-//! time in UTC or at a fixed offset only, and the level in brackets only.
+//! A simplelog writer puts a record together, piece by piece, in a [`LineBuffer`]: one for the file and a console that
+//! shows the same, and one for a console with colours or JSON. Time and level are part of the text that it is given:
+//! simplelog knows the time in UTC or at a fixed offset only, and the level in brackets only.
 
 use std::io::{self, Write};
 use std::time::SystemTime;

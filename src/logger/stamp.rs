@@ -1,5 +1,5 @@
-//! The time of a line, as text. Each line has one, and most are of the same second as the line before: what the lines of a second
-//! have in common is kept, by thread.
+//! The time of a line, as text. Each line has one, and most are of the same second as the line before: what the lines
+//! of a second have in common is kept, by thread.
 
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -46,8 +46,8 @@ pub struct SupervisorConfig {
     pub log_format: LogFormat,
     /// What programs write is kept and logged without the escape sequences of terminals.
     pub strip_ansi: bool,
-    /// The sockets on which HTTP is spoken, besides the control socket. One with the path of the control socket says who
-    /// may come in there.
+    /// The sockets on which HTTP is spoken, besides the control socket. One with the path of the control socket says
+    /// who may come in there.
     pub http: Vec<HttpConfig>,
     /// Who may do what; no rule: whoever gets in may do all.
     pub access: Vec<AccessRule>,
@@ -71,8 +71,8 @@ pub struct SupervisorConfig {
     pub minprocs: u32,
     /// What it calls itself to clients of supervisord.
     pub identifier: String,
-    /// How readily the kernel kills the daemon itself when memory is used up: from -1000, which is never, to 1000; `None`: as
-    /// it was started. Programs keep what the daemon was started with.
+    /// How readily the kernel kills the daemon itself when memory is used up: from -1000, which is never, to 1000;
+    /// `None`: as it was started. Programs keep what the daemon was started with.
     pub oom_score_adj: Option<i16>,
 }
 

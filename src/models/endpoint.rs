@@ -69,7 +69,8 @@ impl fmt::Display for Endpoint {
 
 /// What is asked by HTTP, without TLS.
 ///
-/// Serialized as it is written in a configuration file: `"http://HOST:PORT/PATH"`, or `"http://unix:SOCKET:/PATH"` as nginx has it.
+/// Serialized as it is written in a configuration file: `"http://HOST:PORT/PATH"`, or `"http://unix:SOCKET:/PATH"` as
+/// nginx has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl {
     /// Whom.

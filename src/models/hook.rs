@@ -75,7 +75,8 @@ impl Hook {
         }
     }
 
-    /// The commands behind one that has failed are run all the same: each of them cleans up, or tells, something of its own.
+    /// The commands behind one that has failed are run all the same: each of them cleans up, or tells, something of its
+    /// own.
     pub fn goes_on(self) -> bool {
         match self {
             Hook::PostStop | Hook::OnState | Hook::OnFatal => true,

@@ -71,8 +71,8 @@ impl OutputRule {
     }
 }
 
-/// What is watched for, and what follows. An expression and a command may have an arrow of their own: it is the first one that
-/// an action follows.
+/// What is watched for, and what follows. An expression and a command may have an arrow of their own: it is the first
+/// one that an action follows.
 fn split(text: &str) -> Result<(&str, OutputAction), NoOutputRule> {
     let arrows: Vec<usize> = text.match_indices(ARROW).map(|(at, _)| at).collect();
     let action_behind = |at: &usize| {

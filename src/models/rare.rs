@@ -11,8 +11,8 @@ pub trait Defaults: Clone + 'static {
     fn defaults() -> &'static Self;
 }
 
-/// A group of settings that hardly any program has: ten thousand programs without them cost a pointer each. It is read and
-/// written as the group itself.
+/// A group of settings that hardly any program has: ten thousand programs without them cost a pointer each. It is read
+/// and written as the group itself.
 ///
 /// ```
 /// use supervice::models::ProgramConfig;

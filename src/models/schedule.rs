@@ -60,7 +60,8 @@ impl ScheduleConfig {
 
 /// One schedule.
 ///
-/// Serialized as it is written in a configuration file: `"0 3 * * *"`, `"every 15m"`, `"every 90s after end"`, `"@reboot"`.
+/// Serialized as it is written in a configuration file: `"0 3 * * *"`, `"every 15m"`, `"every 90s after end"`,
+/// `"@reboot"`.
 ///
 /// ```
 /// use supervice::models::Schedule;

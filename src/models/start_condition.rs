@@ -8,13 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::endpoint::Endpoint;
 
 /// The longest name of a network interface, in bytes: what the kernel has room for.
-const LONGEST_LINK: usize = 15;
+const MAX_LINK_BYTES: usize = 15;
 /// The longest name of a flag, in bytes.
-const LONGEST_FLAG: usize = 64;
+const MAX_FLAG_BYTES: usize = 64;
 
 /// What has to hold outside before a program is started.
 ///
-/// Serialized as it is written in a configuration file: `"path:/dev/ttyUSB0"`, `"tcp:db:5432"`, `"route"`, `"command:test -e x"`.
+/// Serialized as it is written in a configuration file: `"path:/dev/ttyUSB0"`, `"tcp:db:5432"`, `"route"`,
+/// `"command:test -e x"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartCondition {
     /// This path exists.
@@ -42,13 +43,13 @@ pub enum NetworkCondition {
 /// Whether a flag may be called so: letters, digits, `-`, `_` and `.`, at most 64.
 pub(crate) fn is_flag_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=LONGEST_FLAG).contains(&name.len()) && name.bytes().all(is_plain)
+    (1..=MAX_FLAG_BYTES).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 /// Whether the kernel may call an interface so.
 fn is_link_name(name: &str) -> bool {
     let fits = |c: char| !c.is_whitespace() && !c.is_control() && c != '/' && c != ':';
-    (1..=LONGEST_LINK).contains(&name.len()) && name != "." && name != ".." && name.chars().all(fits)
+    (1..=MAX_LINK_BYTES).contains(&name.len()) && name != "." && name != ".." && name.chars().all(fits)
 }
 
 impl StartCondition {

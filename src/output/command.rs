@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::follow::Subscription;
 #[cfg(feature = "attach")]
-use super::messages::Keyboard;
+use super::messages::TerminalInput;
 use super::messages::{Amount, LogPart, LogStart, ProgramId, Settings, StreamKind, TaskId};
 use super::responder::Responder;
 use crate::models::{ListenerEvent, ProgramConfig};
@@ -54,7 +54,7 @@ pub(super) enum Command {
     #[cfg(feature = "attach")]
     TypeIn {
         program: ProgramId,
-        keyboard: Arc<dyn Keyboard>,
+        keyboard: Arc<dyn TerminalInput>,
     },
     /// Everything before was done.
     #[cfg(feature = "attach")]

@@ -1,5 +1,5 @@
-//! Lines on their way to standard output or error under another name: a log whose path is `/dev/stdout` by a link, or the very
-//! file that the daemon was given as its standard output.
+//! Lines on their way to standard output or error under another name: a log whose path is `/dev/stdout` by a link, or
+//! the very file that the daemon was given as its standard output.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ impl Console {
         Console { stream, partial: Vec::new() }
     }
 
-    /// Waits while the console has much to write, as a file's writer waits for its disk; but not for one that has stalled,
-    /// which counts what it drops.
+    /// Waits while the console has much to write, as a file's writer waits for its disk; but not for one that has
+    /// stalled, which counts what it drops.
     pub fn write(&mut self, data: &[u8]) {
         for piece in data.split_inclusive(|byte| *byte == b'\n') {
             match piece.strip_suffix(b"\n") {

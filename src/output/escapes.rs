@@ -1,7 +1,8 @@
-//! The escape sequences of terminals, taken out of what a program writes (`strip_ansi`): colours, the cursor's moves, titles, links.
+//! The escape sequences of terminals, taken out of what a program writes (`strip_ansi`): colours, the cursor's moves,
+//! titles, links.
 //!
-//! As ECMA-48 has them, across any division into pieces; what is left keeps its order, and no other byte goes. A sequence that a
-//! control character breaks off ends there.
+//! As ECMA-48 has them, across any division into pieces; what is left keeps its order, and no other byte goes. A
+//! sequence that a control character breaks off ends there.
 
 use crate::util::escapes::{ESC, Escapes, Step};
 

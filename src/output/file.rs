@@ -183,8 +183,8 @@ impl LogFile {
         self.outage.add_lost(since, bytes);
     }
 
-    /// Opens what the path means now, so that a wrong path is known before there is output, and the first words of a run do
-    /// not go into a file that somebody has deleted since.
+    /// Opens what the path means now, so that a wrong path is known before there is output, and the first words of a
+    /// run do not go into a file that somebody has deleted since.
     pub fn open(&mut self, now: Instant, report: Reporter<'_>) {
         self.check_at = now;
         if let Err(error) = self.make_ready(now) {

@@ -32,8 +32,8 @@ const SLOW_AFTER: Duration = Duration::from_millis(250);
 /// Less than this is copied behind what waits already; more changes hands without a copy.
 const SMALL_BYTES: usize = 16 * 1024;
 
-/// After so many jobs a slice of a rotated file is compressed even if more jobs wait: a program that always has something to
-/// write would otherwise never have its files compressed.
+/// After so many jobs a slice of a rotated file is compressed even if more jobs wait: a program that always has
+/// something to write would otherwise never have its files compressed.
 const COMPRESS_EVERY_JOBS: u32 = 8;
 
 /// Whose output it is.

@@ -16,7 +16,7 @@ use super::responder::InternalError;
 pub(super) const HOLD_LIMIT_BYTES: usize = 512 * 1024;
 
 /// The place of a follower in its stream.
-enum Stage {
+enum FollowState {
     /// The tail is being read.
     Holding {
         /// The newest output in memory when the request came.
@@ -37,25 +37,25 @@ pub(super) struct Subscription(Mutex<Inner>);
 
 struct Inner {
     follower: Box<dyn Follower>,
-    stage: Stage,
+    state: FollowState,
 }
 
 impl Subscription {
     /// A request on its way to the reading thread.
     pub fn new(follower: Box<dyn Follower>) -> Arc<Subscription> {
-        let stage = Stage::Holding { memory: Vec::new(), held: Vec::new(), go_on: false };
-        Arc::new(Subscription(Mutex::new(Inner { follower, stage })))
+        let state = FollowState::Holding { memory: Vec::new(), held: Vec::new(), go_on: false };
+        Arc::new(Subscription(Mutex::new(Inner { follower, state })))
     }
 
     /// The follower's place in the stream is here: `memory` is the newest output now; with `go_on` what comes is held.
     pub fn begin_here(&self, memory: Vec<u8>, go_on: bool) {
-        self.lock().stage = Stage::Holding { memory, held: Vec::new(), go_on };
+        self.lock().state = FollowState::Holding { memory, held: Vec::new(), go_on };
     }
 
     /// Passes on what came after the request, or holds it; `false`: nobody wants more.
     pub fn push(&self, bytes: &[u8]) -> bool {
         let mut inner = self.lock();
-        if let Stage::Holding { held, go_on: true, .. } = &mut inner.stage {
+        if let FollowState::Holding { held, go_on: true, .. } = &mut inner.state {
             if held.len() + bytes.len() <= HOLD_LIMIT_BYTES {
                 held.extend_from_slice(bytes);
                 // Whoever was sent nothing yet cannot be asked whether it is still there; the tail comes soon.
@@ -63,9 +63,9 @@ impl Subscription {
             }
             inner.begin(None);
         }
-        match inner.stage {
-            Stage::Live => inner.follower.push(bytes),
-            Stage::Holding { .. } | Stage::Ended => false,
+        match inner.state {
+            FollowState::Live => inner.follower.push(bytes),
+            FollowState::Holding { .. } | FollowState::Ended => false,
         }
     }
 
@@ -81,30 +81,30 @@ impl Subscription {
 
     /// Whether the follower still waits for its tail.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.lock().stage, Stage::Holding { .. })
+        matches!(self.lock().state, FollowState::Holding { .. })
     }
 
     /// The newest output in memory when the request came, while the follower waits.
     pub fn memory(&self) -> Option<Vec<u8>> {
-        match &self.lock().stage {
-            Stage::Holding { memory, .. } => Some(memory.clone()),
-            Stage::Live | Stage::Ended => None,
+        match &self.lock().state {
+            FollowState::Holding { memory, .. } => Some(memory.clone()),
+            FollowState::Live | FollowState::Ended => None,
         }
     }
 
     /// Nothing comes any more; a follower that waits for its tail still gets that.
     pub fn finish(&self) {
         let mut inner = self.lock();
-        match &mut inner.stage {
-            Stage::Holding { go_on, .. } => *go_on = false,
-            Stage::Live => inner.end(),
-            Stage::Ended => {}
+        match &mut inner.state {
+            FollowState::Holding { go_on, .. } => *go_on = false,
+            FollowState::Live => inner.end(),
+            FollowState::Ended => {}
         }
     }
 
     fn is_there(&self) -> bool {
         let inner = self.lock();
-        matches!(inner.stage, Stage::Holding { .. }) || inner.follower.is_there()
+        matches!(inner.state, FollowState::Holding { .. }) || inner.follower.is_there()
     }
 
     fn holds_up(&self, now: Instant) -> bool {
@@ -118,9 +118,9 @@ impl Subscription {
 
 impl Inner {
     fn begin(&mut self, tail: Option<Vec<u8>>) {
-        let Stage::Holding { memory, held, go_on } = &mut self.stage else { return };
+        let FollowState::Holding { memory, held, go_on } = &mut self.state else { return };
         let (memory, held, go_on) = (std::mem::take(memory), std::mem::take(held), *go_on);
-        self.stage = Stage::Live;
+        self.state = FollowState::Live;
         self.follower.push(&tail.unwrap_or(memory));
         if !held.is_empty() {
             self.follower.push(&held);
@@ -131,17 +131,17 @@ impl Inner {
     }
 
     fn end(&mut self) {
-        self.stage = Stage::Ended;
+        self.state = FollowState::Ended;
         self.follower.finish();
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Holding { .. } => self.follower.fail(InternalError),
-            Stage::Live => self.follower.finish(),
-            Stage::Ended => {}
+        match self.state {
+            FollowState::Holding { .. } => self.follower.fail(InternalError),
+            FollowState::Live => self.follower.finish(),
+            FollowState::Ended => {}
         }
     }
 }

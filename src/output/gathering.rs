@@ -1,5 +1,5 @@
-//! How the output thread naps between the ends of many pipes, as they come when the daemon ends: woken for each, it would take
-//! the processor from those that are about to end, and from the dispatcher.
+//! How the output thread naps between the ends of many pipes, as they come when the daemon ends: woken for each, it
+//! would take the processor from those that are about to end, and from the dispatcher.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -82,8 +82,8 @@ fn shown(line: &[u8]) -> Option<Vec<u8>> {
     Some(line).filter(|line| !line.trim_ascii().is_empty())
 }
 
-/// The last non-empty line of `bytes` as text: without escape sequences (many lines end with one more line that only ends their
-/// colour), invalid bytes replaced, control characters shown as spaces, at most [`MAX_LAST_LINE`] bytes.
+/// The last non-empty line of `bytes` as text: without escape sequences (many lines end with one more line that only
+/// ends their colour), invalid bytes replaced, control characters shown as spaces, at most [`MAX_LAST_LINE`] bytes.
 pub(super) fn last_line(bytes: &[u8]) -> Option<String> {
     let line = bytes.split(|byte| *byte == b'\n').rev().find_map(shown)?;
     let line = line.trim_ascii();

@@ -16,7 +16,8 @@ use crate::process::Generation;
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
 pub type ProgramId = u32;
 
-/// Names a task (a health check script, a command of a hook) towards the output thread; given by the dispatcher, never reused.
+/// Names a task (a health check script, a command of a hook) towards the output thread; given by the dispatcher, never
+/// reused.
 pub type TaskId = u64;
 
 /// What holds for all programs.
@@ -24,7 +25,8 @@ pub type TaskId = u64;
 pub struct Settings {
     /// Where the output of programs without a log file goes.
     pub default_output: DefaultOutput,
-    /// What stands before each line on the console; see [`SupervisorConfig::log_prefix`](crate::models::SupervisorConfig::log_prefix).
+    /// What stands before each line on the console; see
+    /// [`SupervisorConfig::log_prefix`](crate::models::SupervisorConfig::log_prefix).
     pub log_prefix: Option<String>,
     /// What a line on the console looks like.
     pub log_format: LogFormat,
@@ -56,7 +58,8 @@ pub enum Note {
         program: ProgramId,
         /// The run.
         generation: Generation,
-        /// The last line of its standard error that is not empty, else of its standard output, as text of at most 512 bytes.
+        /// The last line of its standard error that is not empty, else of its standard output, as text of at most 512
+        /// bytes.
         last_line: Option<String>,
     },
     /// Output can't be written and is lost from now on; said once an outage.
@@ -107,7 +110,7 @@ pub enum Note {
         silence: Duration,
     },
     /// A run of which too long a silence was told writes again.
-    Heard {
+    OutputResumed {
         /// The program.
         program: ProgramId,
         /// The run.
@@ -147,7 +150,8 @@ pub struct LogPart {
     pub bytes: Vec<u8>,
     /// Where in the log that begins.
     pub begin: u64,
-    /// How long the log is. A log in memory counts all that was written since it began or was cleared; only the newest part is there.
+    /// How long the log is. A log in memory counts all that was written since it began or was cleared; only the newest
+    /// part is there.
     pub size: u64,
     /// Where it was read.
     pub file: LogPlace,
@@ -180,8 +184,9 @@ impl LogPart {
         Ok(LogPart { bytes, begin, size, file: LogPlace::There { modified } })
     }
 
-    /// Of a log that is kept in memory: `memory` is the end of `size` bytes in all. An offset counts them all, so that one who
-    /// reads on from where he was gets what is new; of what is no longer there the oldest that is stands for it.
+    /// Of a log that is kept in memory: `memory` is the end of `size` bytes in all. An offset counts them all, so that
+    /// one who reads on from where he was gets what is new; of what is no longer there the oldest that is stands for
+    /// it.
     pub(super) fn of_memory(memory: &[u8], size: u64, from: LogStart, length: Option<usize>) -> LogPart {
         let size = size.max(memory.len() as u64);
         let oldest = size - memory.len() as u64;
@@ -218,12 +223,12 @@ pub trait Follower: Send {
 
 /// Somebody who types into the terminal of a program. None of the methods may wait.
 #[cfg(feature = "attach")]
-pub trait Keyboard: Send + Sync {
+pub trait TerminalInput: Send + Sync {
     /// What was typed and not taken yet, so many bytes at most. Once this has given nothing, the thread is to be told
     /// of what is typed next.
     fn take(&self, most: usize) -> Vec<u8>;
-    /// The size that the terminal is to have from now on, if it is another one than before. Once it is taken, the thread is to
-    /// be told of the next one.
+    /// The size that the terminal is to have from now on, if it is another one than before. Once it is taken, the
+    /// thread is to be told of the next one.
     fn take_size(&self) -> Option<WindowSize>;
     /// Whether the client is still there.
     fn is_there(&self) -> bool;

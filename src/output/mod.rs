@@ -45,7 +45,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use mio::Waker;
 
 #[cfg(feature = "attach")]
-pub use messages::Keyboard;
+pub use messages::TerminalInput;
 pub use messages::{Amount, Follower, LogPart, LogStart, Note, ProgramId, Settings, StreamKind, TaskId};
 pub use responder::{InternalError, Responder};
 
@@ -124,9 +124,10 @@ impl Output {
         self.send(Command::Watch { program, stream, subscription: follow::Subscription::new(follower) });
     }
 
-    /// There is something to be typed into the terminal of the present run. What it does not take yet stays with the keyboard.
+    /// There is something to be typed into the terminal of the present run. What it does not take yet stays with the
+    /// keyboard.
     #[cfg(feature = "attach")]
-    pub fn type_in(&self, program: ProgramId, keyboard: Arc<dyn Keyboard>) {
+    pub fn write_input(&self, program: ProgramId, keyboard: Arc<dyn TerminalInput>) {
         self.send(Command::TypeIn { program, keyboard });
     }
 
@@ -136,14 +137,14 @@ impl Output {
         self.send(Command::Barrier { responder });
     }
 
-    /// Writes to the standard input of the present run, all or nothing. What the program does not read yet waits here, up to a
-    /// bound: nobody waits for the program.
+    /// Writes to the standard input of the present run, all or nothing. What the program does not read yet waits here,
+    /// up to a bound: nobody waits for the program.
     pub fn write_stdin(&self, program: ProgramId, bytes: Arc<[u8]>, responder: Responder<Result<(), StdinRefusal>>) {
         self.send(Command::WriteStdin { program, bytes, responder });
     }
 
     /// Tells event listeners of something that happened.
-    pub fn tell_listeners(&self, kind: ListenerEvent, payload: Arc<str>) {
+    pub fn notify_listeners(&self, kind: ListenerEvent, payload: Arc<str>) {
         self.send(Command::TellListeners { kind, payload });
     }
 
@@ -153,8 +154,8 @@ impl Output {
     }
 
     /// Makes the thread look at what [`attach`](Self::attach), [`attach_stdin`](Self::attach_stdin),
-    /// [`leader_exited`](Self::leader_exited), [`run_ended`](Self::run_ended), [`attach_task`](Self::attach_task) and [`task_exited`](Self::task_exited) have left for it;
-    /// every other method does so by itself.
+    /// [`leader_exited`](Self::leader_exited), [`run_ended`](Self::run_ended), [`attach_task`](Self::attach_task) and
+    /// [`task_exited`](Self::task_exited) have left for it; every other method does so by itself.
     pub fn wake(&self) {
         let _ = self.waker.wake();
         self.gathering.end_nap();
@@ -165,8 +166,8 @@ impl Output {
         self.gathering.begin();
     }
 
-    /// For how long this run has written nothing: [`Note::Silent`] follows. If it is that long, so does [`Note::Heard`] when it writes
-    /// again.
+    /// For how long this run has written nothing: [`Note::Silent`] follows. If it is that long, so does
+    /// [`Note::OutputResumed`] when it writes again.
     pub fn ask_silence(&self, program: ProgramId, generation: Generation, long: Duration) {
         self.send(Command::TellSilence { program, generation, long });
     }
@@ -177,19 +178,20 @@ impl Output {
         self.leave(Command::LeaderExited { program, generation });
     }
 
-    /// Nothing is left of the run's process group: reads what is in its pipes now and closes them. [`wake`](Self::wake) it.
+    /// Nothing is left of the run's process group: reads what is in its pipes now and closes them. [`wake`](Self::wake)
+    /// it.
     pub fn run_ended(&self, program: ProgramId, generation: Generation) {
         self.leave(Command::RunEnded { program, generation });
     }
 
-    /// Reads what a task writes from now on; tells its end by one [`Note::TaskOutput`]. With `program` it also goes to the log
-    /// of that. [`wake`](Self::wake) it.
+    /// Reads what a task writes from now on; tells its end by one [`Note::TaskOutput`]. With `program` it also goes to
+    /// the log of that. [`wake`](Self::wake) it.
     pub fn attach_task(&self, task: TaskId, program: Option<ProgramId>, output: OwnedFd) {
         self.leave(Command::AttachTask { task, program, output });
     }
 
-    /// The leader of a task has ended: reads what is in its pipe now, closes it and tells [`Note::TaskOutput`], unless that was
-    /// told before because the pipe had ended. [`wake`](Self::wake) it.
+    /// The leader of a task has ended: reads what is in its pipe now, closes it and tells [`Note::TaskOutput`], unless
+    /// that was told before because the pipe had ended. [`wake`](Self::wake) it.
     pub fn task_exited(&self, task: TaskId) {
         self.leave(Command::TaskExited { task });
     }
@@ -209,7 +211,8 @@ impl Output {
         self.send(Command::Reopen);
     }
 
-    /// The newest output of a stream, at most `bytes` bytes (and at most a megabyte): from its log file, else from memory.
+    /// The newest output of a stream, at most `bytes` bytes (and at most a megabyte): from its log file, else from
+    /// memory.
     pub fn tail(&self, program: ProgramId, stream: StreamKind, bytes: usize, responder: Responder<Vec<u8>>) {
         self.send(Command::Tail { program, stream, bytes, responder });
     }
@@ -232,8 +235,8 @@ impl Output {
         self.send(Command::Read { program, stream, from, length, responder });
     }
 
-    /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and across
-    /// rotations and runs. Beyond [`messages::MAX_FOLLOWERS`] of a program the oldest one is finished.
+    /// Hands the newest output of a stream to `follower`, and with `go_on` everything that comes later, with no gap and
+    /// across rotations and runs. Beyond [`messages::MAX_FOLLOWERS`] of a program the oldest one is finished.
     pub fn follow(
         &self,
         program: ProgramId,
@@ -262,7 +265,8 @@ impl Output {
         }
     }
 
-    /// The same for a process that is about to end: whether all was written in time. The thread frees its memory meanwhile.
+    /// The same for a process that is about to end: whether all was written in time. The thread frees its memory
+    /// meanwhile.
     pub fn finish(&self, deadline: Duration) -> bool {
         let end = Instant::now() + deadline;
         let (done, finished) = latch();

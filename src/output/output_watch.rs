@@ -1,7 +1,7 @@
 //! What the output of a run is watched for (`output_watch`): lines, and silence.
 //!
-//! A line costs what it takes to hold it against the patterns; without patterns, a moment is noted for each read. Nobody is
-//! woken for output that shows nothing: how long there was none is told when it is asked for.
+//! A line costs what it takes to hold it against the patterns; without patterns, a moment is noted for each read.
+//! Nobody is woken for output that shows nothing: how long there was none is told when it is asked for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::util::truncate::to_bytes;
 /// Each pattern is told of so often at most: a program that writes nothing else must not keep the daemon busy.
 const MIN_ACTION_INTERVAL: Duration = Duration::from_secs(1);
 /// What is told of a line, in bytes.
-const LONGEST_TOLD: usize = 200;
+const MAX_SHOWN_BYTES: usize = 200;
 
 /// One pattern that lines are held against.
 struct Watched {
@@ -74,7 +74,7 @@ impl OutputWatch {
         let generation = *generation;
         *heard = now;
         if std::mem::take(tell_next) {
-            tell(Note::Heard { program, generation });
+            tell(Note::OutputResumed { program, generation });
         }
         if patterns.is_empty() {
             return;
@@ -84,7 +84,7 @@ impl OutputWatch {
                 |watched: &&mut Watched| watched.told.is_none_or(|told| now - told >= MIN_ACTION_INTERVAL);
             for watched in patterns.iter_mut().filter(may_be_told).filter(|watched| watched.pattern.matches(line)) {
                 watched.told = Some(now);
-                let line = to_bytes(&String::from_utf8_lossy(line), LONGEST_TOLD).into();
+                let line = to_bytes(&String::from_utf8_lossy(line), MAX_SHOWN_BYTES).into();
                 tell(Note::WatchedLine { program, generation, pattern: Arc::clone(&watched.text), line });
             }
             false
@@ -97,7 +97,7 @@ impl OutputWatch {
     }
 
     /// The next output is told of.
-    pub(super) fn tell_next(&mut self) {
+    pub(super) fn reset_silence(&mut self) {
         self.tell_next = true;
     }
 }
@@ -119,7 +119,7 @@ mod tests {
         let mut told = Vec::new();
         watch.push(now, 1, kind, data, &mut |note| {
             told.push(match note {
-                Note::Heard { generation: 3, .. } => "heard".to_owned(),
+                Note::OutputResumed { generation: 3, .. } => "heard".to_owned(),
                 Note::WatchedLine { pattern, line, .. } => format!("{pattern}: {line}"),
                 other => format!("{other:?}"),
             });
@@ -138,7 +138,7 @@ mod tests {
         let later = start + MIN_ACTION_INTERVAL;
         let long = [b"panic".as_slice(), &[b'x'; 1000], b"\n"].concat();
         let told = push(&mut watch, later, Stdout, &[long.as_slice(), b"panic\n"].concat());
-        assert_eq!((told.len(), told[0].len()), (1, "panic: ".len() + LONGEST_TOLD));
+        assert_eq!((told.len(), told[0].len()), (1, "panic: ".len() + MAX_SHOWN_BYTES));
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(watch.silence(at(4)), Duration::from_secs(4));
         assert!(push(&mut watch, at(4), Stdout, b"x").is_empty());
         assert_eq!(watch.silence(at(9)), Duration::from_secs(5));
-        watch.tell_next();
+        watch.reset_silence();
         assert_eq!(push(&mut watch, at(10), Stderr, b"y"), ["heard"]);
         assert!(push(&mut watch, at(11), Stdout, b"z").is_empty());
     }

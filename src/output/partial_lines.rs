@@ -3,7 +3,7 @@
 use super::messages::StreamKind;
 
 /// What is looked at of a line, in bytes.
-const LONGEST_LINE: usize = 4096;
+const MAX_LINE_BYTES: usize = 4096;
 
 /// The beginnings of lines whose end has not come yet.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl PartialLines {
         for piece in data.split_inclusive(|byte| *byte == b'\n') {
             let line = piece.strip_suffix(b"\n");
             let text = line.unwrap_or(piece);
-            let room = LONGEST_LINE.saturating_sub(partial.len()).min(text.len());
+            let room = MAX_LINE_BYTES.saturating_sub(partial.len()).min(text.len());
             partial.extend_from_slice(text.get(..room).unwrap_or_default());
             if line.is_some() {
                 if is_last(partial.strip_suffix(b"\r").unwrap_or(partial)) {
@@ -65,7 +65,7 @@ mod tests {
         for _ in 0..100 {
             assert!(lines(&mut partial, Stdout, &[b'x'; 4000]).is_empty());
         }
-        assert!(partial.stdout.capacity() <= 2 * LONGEST_LINE);
-        assert_eq!(lines(&mut partial, Stdout, b"y\nz\n"), ["x".repeat(LONGEST_LINE), "z".to_owned()]);
+        assert!(partial.stdout.capacity() <= 2 * MAX_LINE_BYTES);
+        assert_eq!(lines(&mut partial, Stdout, b"y\nz\n"), ["x".repeat(MAX_LINE_BYTES), "z".to_owned()]);
     }
 }

@@ -32,7 +32,7 @@ use super::follow::Followers;
 use super::gathering::Gathering;
 use super::listeners::Listeners;
 #[cfg(feature = "attach")]
-use super::messages::Keyboard;
+use super::messages::TerminalInput;
 use super::messages::{Note, ProgramId, Settings, StreamKind};
 use super::output_watch::OutputWatch;
 use super::ready_line::ReadyLine;
@@ -55,8 +55,8 @@ pub(super) const WAKER: Token = Token(0);
 
 /// The longest nap between two turns of a busy thread. A nap lets small writes gather in the pipes:
 /// a third of the CPU, and a child that finds its reader asleep is not slowed by waking it up.
-const LONGEST_NAP: Duration = Duration::from_millis(16);
-const SHORTEST_NAP: Duration = Duration::from_micros(200);
+const MAX_NAP: Duration = Duration::from_millis(16);
+const MIN_NAP: Duration = Duration::from_micros(200);
 /// A thread that is woken up again within this time is busy.
 const BUSY_WITHIN: Duration = Duration::from_millis(1);
 /// How soon a paused source looks at its console again.
@@ -65,7 +65,7 @@ const PAUSED_RETRY: Duration = Duration::from_millis(10);
 const WRITER_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Below so many, it is not worth it to look for files that were closed.
-const LEAST_FILES_LOOKED_THROUGH: usize = 16;
+const MIN_FILES_SEARCHED: usize = 16;
 
 struct Program {
     config: Arc<ProgramConfig>,
@@ -139,7 +139,7 @@ pub(super) struct Pump {
     stdin_waits: Vec<(usize, ProgramId)>,
     /// Those who type into a terminal that is not there yet.
     #[cfg(feature = "attach")]
-    early_keyboards: Vec<(ProgramId, Arc<dyn Keyboard>)>,
+    early_keyboards: Vec<(ProgramId, Arc<dyn TerminalInput>)>,
     next_token: usize,
     ready: VecDeque<usize>,
     /// The pipe that is being read.
@@ -187,7 +187,7 @@ impl Pump {
             ready: VecDeque::new(),
             reading: None,
             files: HashMap::new(),
-            most_files: LEAST_FILES_LOOKED_THROUGH,
+            most_files: MIN_FILES_SEARCHED,
             syslog: None,
             partials: Vec::new(),
             buffer: Vec::new(),
@@ -345,8 +345,8 @@ impl Pump {
         self.ready.push_back(token);
     }
 
-    /// Under load a short sleep lets output gather; one line now and then is never held up by it. So do ends, where many are
-    /// expected.
+    /// Under load a short sleep lets output gather; one line now and then is never held up by it. So do ends, where
+    /// many are expected.
     fn take_nap(&mut self, waited: Duration) {
         if self.busiest == 0 && self.ready.is_empty() && self.finish.is_none() {
             self.gathering.nap();
@@ -356,9 +356,9 @@ impl Pump {
             return;
         }
         // Aim at half full pipes: a full one would keep its child waiting.
-        let wanted = self.nap.max(SHORTEST_NAP) * 50 / u32::try_from(self.busiest).unwrap_or(u32::MAX).max(1);
-        self.nap = wanted.min(self.nap.max(SHORTEST_NAP) * 2).min(LONGEST_NAP);
-        if self.nap < SHORTEST_NAP {
+        let wanted = self.nap.max(MIN_NAP) * 50 / u32::try_from(self.busiest).unwrap_or(u32::MAX).max(1);
+        self.nap = wanted.min(self.nap.max(MIN_NAP) * 2).min(MAX_NAP);
+        if self.nap < MIN_NAP {
             self.nap = Duration::ZERO;
             return;
         }
@@ -405,7 +405,7 @@ impl Pump {
                 Outcome::More => tokens.push_back(token),
                 Outcome::Paused => {
                     tokens.push_back(token);
-                    std::thread::sleep(SHORTEST_NAP);
+                    std::thread::sleep(MIN_NAP);
                 }
                 Outcome::Empty | Outcome::Closed => self.close(token),
             }

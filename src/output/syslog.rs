@@ -2,8 +2,8 @@
 //!
 //! Its socket takes a handful of lines (`net.unix.max_dgram_qlen`, often ten), so a daemon in perfect health refuses
 //! some whenever a program writes more at once. These wait here and go when the kernel says that there is room. Sources
-//! pause meanwhile, but not for a daemon that has taken nothing for [`STALLED_AFTER`]: then [`QUEUE_BYTES`] bytes are kept,
-//! and what does not fit is lost and counted by who wrote it.
+//! pause meanwhile, but not for a daemon that has taken nothing for [`STALLED_AFTER`]: then [`QUEUE_BYTES`] bytes are
+//! kept, and what does not fit is lost and counted by who wrote it.
 
 use std::collections::VecDeque;
 use std::io;

@@ -86,8 +86,8 @@ impl State {
         self.busy.contains(place) || (!self.is_short && self.ready.iter().any(|(other, _)| other == place))
     }
 
-    /// There are more places to work at than writers that are about to look for one: who was called or started, and who has
-    /// just ended a job.
+    /// There are more places to work at than writers that are about to look for one: who was called or started, and who
+    /// has just ended a job.
     fn lacks_writer(&self) -> bool {
         let coming = self.writers.saturating_sub(self.idle + self.busy.len());
         let mut places: Vec<&Place> = Vec::new();

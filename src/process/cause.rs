@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::{Failure, LONGEST_TEXT, completed, failed_checks, is_long, shorten_failure};
+use super::failure::{Failure, MAX_TEXT_BYTES, completed, failed_checks, is_long, shorten_failure};
 use super::initiator::Initiator;
 use super::main_process::NoMain;
 use super::notification::WatchdogMiss;
@@ -49,8 +49,9 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Why a process entered its state, or (in notes) what happened to it without a change of state. Its text is the sentence
-/// that logs, `why` and `history` show; its serialised form is the machine-readable one of the control protocol.
+/// Why a process entered its state, or (in notes) what happened to it without a change of state. Its text is the
+/// sentence that logs, `why` and `history` show; its serialised form is the machine-readable one of the control
+/// protocol.
 ///
 /// It takes 24 bytes, because thousands of processes remember several. What is larger is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,8 +170,8 @@ pub enum Cause {
         /// Seconds until the retry.
         delay: u32,
     },
-    /// The daemon was short of something (descriptors, memory, processes): the program is tried again, which does not count as
-    /// an attempt.
+    /// The daemon was short of something (descriptors, memory, processes): the program is tried again, which does not
+    /// count as an attempt.
     WaitsForRoom {
         /// Of what.
         error: Box<SpawnError>,
@@ -332,7 +333,7 @@ impl Cause {
     /// The same with texts of a bounded length, to be kept. (The machine has cut what health checks said.)
     pub(crate) fn shortened(mut self) -> Cause {
         match self.part_mut() {
-            Part::SpawnError(error) if is_long(error) => *error = error.shortened(LONGEST_TEXT),
+            Part::SpawnError(error) if is_long(error) => *error = error.shortened(MAX_TEXT_BYTES),
             Part::Failure(failure) => shorten_failure(failure),
             Part::SpawnError(_) | Part::By(_) | Part::Program(_) | Part::Plain => {}
         }

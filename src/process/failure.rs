@@ -16,7 +16,7 @@ use super::span::span;
 use super::state::{Exit, ProcessState, SpawnError};
 
 /// Bytes of a text from outside that are kept.
-pub(super) const LONGEST_TEXT: usize = 200;
+pub(super) const MAX_TEXT_BYTES: usize = 200;
 
 /// Why an attempt to have it running failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,16 +236,16 @@ pub(super) fn failed_checks(f: &mut fmt::Formatter<'_>, failures: u32, message: 
 
 /// Whether an error has texts that are too long to be kept.
 pub(super) fn is_long(error: &SpawnError) -> bool {
-    error.subject.len() > LONGEST_TEXT || error.detail.len() > LONGEST_TEXT
+    error.subject.len() > MAX_TEXT_BYTES || error.detail.len() > MAX_TEXT_BYTES
 }
 
 /// Cuts its texts, which are to be kept. (The machine has cut what health checks said.)
 pub(super) fn shorten_failure(failure: &mut Arc<Failure>) {
     match &**failure {
         Failure::SpawnFailed(error) if is_long(error) => {
-            *failure = Arc::new(Failure::SpawnFailed(error.shortened(LONGEST_TEXT)));
+            *failure = Arc::new(Failure::SpawnFailed(error.shortened(MAX_TEXT_BYTES)));
         }
-        Failure::HookFailed(hook) => *failure = Arc::new(Failure::HookFailed(hook.shortened(LONGEST_TEXT))),
+        Failure::HookFailed(hook) => *failure = Arc::new(Failure::HookFailed(hook.shortened(MAX_TEXT_BYTES))),
         Failure::SpawnFailed(_)
         | Failure::Exited { .. }
         | Failure::Backgrounded { .. }

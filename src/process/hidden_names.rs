@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cause::{Cause, Part};
 use super::failure::Failure;
 use super::initiator::{Initiator, Related};
-use super::machine::{Awaited, Condition};
+use super::machine::{Condition, Prerequisite};
 
 /// What stands in the place of a name.
 pub const HIDDEN: &str = "(hidden)";
@@ -43,7 +43,7 @@ impl Condition {
     pub fn hide_names(&mut self, is_shown: IsShown<'_>) {
         if let Condition::Waiting { on, .. } = self {
             for awaited in on {
-                if let Awaited::Process { name, .. } = awaited
+                if let Prerequisite::Process { name, .. } = awaited
                     && !is_shown(name)
                 {
                     *name = HIDDEN.into();
@@ -88,7 +88,7 @@ mod tests {
             cause.hide_names(&is_shown);
             assert!(cause.to_string().contains(HIDDEN) && !cause.to_string().contains("secret"), "{cause}");
         }
-        let awaited = Awaited::Process {
+        let awaited = Prerequisite::Process {
             name: "secret".into(),
             condition: DependencyCondition::default(),
             state: ProcessState::Fatal,
@@ -97,6 +97,6 @@ mod tests {
         let mut waits = Condition::Waiting { on: vec![awaited], more: 0 };
         waits.hide_names(&is_shown);
         let Condition::Waiting { on, .. } = &waits else { panic!("it waits") };
-        assert!(matches!(&on[0], Awaited::Process { name, .. } if &**name == HIDDEN));
+        assert!(matches!(&on[0], Prerequisite::Process { name, .. } if &**name == HIDDEN));
     }
 }

@@ -34,12 +34,12 @@ pub(crate) use hook::{HOOK_GRACE_SECS, hook_seconds};
 pub use initiator::{Caller, Initiator, Related, Relation, RemoteCaller};
 pub use last_words::LastWords;
 pub(crate) use machine::{
-    Action, Awaited, Condition, Desired, Event, Generation, KillWhy, Machine, PROBE_TIMEOUT_SECS, Transition,
+    Action, Condition, Desired, Event, Generation, KillWhy, Machine, PROBE_TIMEOUT_SECS, Prerequisite, Transition,
 };
 pub use main_process::NoMain;
 pub(crate) use moment::Moment;
 pub use notification::WatchdogMiss;
-pub(crate) use notification::{Notification, Told, WatchdogReport};
+pub(crate) use notification::{Notification, NotifyState, WatchdogReport};
 pub use output_fault::OutputFault;
 pub(crate) use readiness::ReadyReport;
 pub use readiness::ReadySign;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A point on the monotonic clock, in nanoseconds. The clock starts with the machine and is never set, and its values mean
-/// the same in every process until the next boot. Covers 584 years; arithmetic stops at the ends.
+/// A point on the monotonic clock, in nanoseconds. The clock starts with the machine and is never set, and its values
+/// mean the same in every process until the next boot. Covers 584 years; arithmetic stops at the ends.
 ///
 /// `sys::time` reads the clock; everything else is handed `now`, because code that reads the clock can only be tested by
 /// sleeping. An `Option<Moment>` takes eight bytes.

@@ -1,4 +1,5 @@
-//! What a program tells of itself by messages on `$NOTIFY_SOCKET` ([`Notification`]), and what is remembered of that ([`Told`]).
+//! What a program tells of itself by messages on `$NOTIFY_SOCKET` ([`Notification`]), and what is remembered of that
+//! ([`NotifyState`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ pub enum Doing {
 
 /// What a run has reported about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct NotifyState {
     /// It has said that it is ready.
     pub ready: bool,
     /// What it says that it is doing.
@@ -86,7 +87,8 @@ pub struct Told {
     pub errno: Option<i32>,
     /// With what it says that it ends.
     pub exit_status: Option<u8>,
-    /// Messages that were not taken, because somebody else than the main process has sent them (`notify_access = main`).
+    /// Messages that were not taken, because somebody else than the main process has sent them (`notify_access =
+    /// main`).
     pub refused: u32,
     /// Who has sent the last of those.
     pub refused_pid: Option<i32>,
@@ -99,11 +101,11 @@ pub struct Told {
 }
 
 /// How many refusals of a main process are reported for one run: some programs name another process in each message.
-const MOST_REFUSALS_TOLD: u8 = 8;
+const MAX_REPORTED_REFUSALS: u8 = 8;
 
-impl Told {
+impl NotifyState {
     /// Remembers what a message says that was sent at `now` by a run that has begun at `started`.
-    pub(super) fn learn(&mut self, now: Moment, started: Moment, message: &Notification) {
+    pub(super) fn update(&mut self, now: Moment, started: Moment, message: &Notification) {
         if let Some(status) = &message.status {
             self.status = Some(Arc::clone(status)).filter(|status| !status.is_empty());
         }
@@ -130,13 +132,14 @@ impl Told {
         self.refused == 1
     }
 
-    /// Remembers why a process is not its main one; `true` where that is to be told: it is news, and was not told too often.
+    /// Remembers why a process is not its main one; `true` where that is to be told: it is news, and was not told too
+    /// often.
     pub(super) fn refuse_main(&mut self, found: NoMain) -> bool {
         if self.main_refused.replace(found) == Some(found) {
             return false;
         }
         self.main_refusals = self.main_refusals.saturating_add(1);
-        self.main_refusals <= MOST_REFUSALS_TOLD
+        self.main_refusals <= MAX_REPORTED_REFUSALS
     }
 
     /// What is worth showing behind the description of a process; empty: nothing.
@@ -183,23 +186,23 @@ mod tests {
 
     #[test]
     fn a_run_that_names_another_process_each_time_is_told_of_a_few_times() {
-        let mut told = Told::default();
+        let mut told = NotifyState::default();
         assert!(told.refuse_main(NoMain::Gone { pid: 7 }));
         assert!(!told.refuse_main(NoMain::Gone { pid: 7 }), "that is no news");
         let news = (8..1000).filter(|pid| told.refuse_main(NoMain::Gone { pid: *pid })).count();
-        assert_eq!(news + 1, usize::from(MOST_REFUSALS_TOLD));
+        assert_eq!(news + 1, usize::from(MAX_REPORTED_REFUSALS));
     }
 
     #[test]
     fn the_last_word_counts_and_an_empty_status_takes_the_last_one_back() {
-        let mut told = Told::default();
+        let mut told = NotifyState::default();
         let status = |text: &str| Notification { status: Some(text.into()), ..Notification::default() };
-        told.learn(at(5), at(1), &status("half of it"));
-        told.learn(at(6), at(1), &Notification { errno: Some(2), exit_status: Some(3), ..Notification::default() });
+        told.update(at(5), at(1), &status("half of it"));
+        told.update(at(6), at(1), &Notification { errno: Some(2), exit_status: Some(3), ..Notification::default() });
         let line = "; it says: half of it; it says that it failed: No such file or directory (errno 2); \
                     it says that its exit status is 3";
         assert_eq!(told.describe(at(9)), line);
-        told.learn(at(7), at(1), &status(""));
+        told.update(at(7), at(1), &status(""));
         assert_eq!(told.status, None);
     }
 
@@ -207,17 +210,17 @@ mod tests {
     fn it_reloads_since_it_says_so_unless_that_can_not_be() {
         let reloading = |since| Notification { reloading: true, since, ..Notification::default() };
         for (since, told_since) in [(None, 9), (Some(4), 4), (Some(0), 9), (Some(11), 9)] {
-            let mut told = Told::default();
-            told.learn(at(9), at(1), &reloading(since.map(at)));
+            let mut told = NotifyState::default();
+            told.update(at(9), at(1), &reloading(since.map(at)));
             assert_eq!(told.doing, Some(Doing::Reloading(at(told_since))));
-            told.learn(at(9), at(1), &Notification { ready: true, ..Notification::default() });
+            told.update(at(9), at(1), &Notification { ready: true, ..Notification::default() });
             assert_eq!((told.doing, told.ready), (None, true));
         }
     }
 
     #[test]
     fn refused_messages_are_counted() {
-        let mut told = Told::default();
+        let mut told = NotifyState::default();
         assert_eq!(told.refusals(), None);
         assert!(told.refuse(7));
         assert!(!told.refuse(8));

@@ -33,8 +33,8 @@ impl StopStep {
         Some(StopStep { signal: signal_number(name)?, seconds })
     }
 
-    /// The step with this number, from 0; `None`: SIGKILL, which may be written as the last one. The text was checked when it was
-    /// loaded; if not, a stop begins with SIGTERM.
+    /// The step with this number, from 0; `None`: SIGKILL, which may be written as the last one. The text was checked
+    /// when it was loaded; if not, a stop begins with SIGTERM.
     pub(super) fn of(config: &ProgramConfig, number: usize) -> Option<StopStep> {
         // Nearly all programs have this alone, and it is looked up in each stop.
         if config.stopsignal == "TERM" {

@@ -23,10 +23,12 @@
 //!        Drained, or 100 ms
 //! ```
 //!
-//! The first reason to end decides what the end is called: a task that was cancelled and then reaches its time limit was
-//! cancelled. An exit that is reported before the time limit's timer has fired is an ordinary end, even in the same moment.
+//! The first reason to end decides what the end is called: a task that was cancelled and then reaches its time limit
+//! was cancelled. An exit that is reported before the time limit's timer has fired is an ordinary end, even in the same
+//! moment.
 //!
-//! The end of the leader is known from the reaper, never from the end of its output: a grandchild may hold the pipe open. So
+//! The end of the leader is known from the reaper, never from the end of its output: a grandchild may hold the pipe
+//! open. So
 //! `Draining` waits for what was in the pipe, and not for longer than `DRAIN_LIMIT`.
 
 mod end;
@@ -101,7 +103,8 @@ pub enum TaskEvent {
     Exited(Exit),
     /// Bytes that it has written: all of them in order, or what an [`OutputTail`] kept of them.
     Output(Vec<u8>),
-    /// Nothing more of its output follows: its pipe has ended, what was in it when the leader ended was read, or there is none.
+    /// Nothing more of its output follows: its pipe has ended, what was in it when the leader ended was read, or there
+    /// is none.
     Drained,
     /// Nobody wants its result any more.
     CancelRequested {
@@ -205,8 +208,8 @@ enum Phase {
 
 /// The machine of one short command that the daemon runs for a program: a health check script, or a hook.
 ///
-/// It is pure: events and the time go in, actions come out. It is done when its leader was reaped and its last output was
-/// read or has not come within 100 ms, and then nothing changes it any more.
+/// It is pure: events and the time go in, actions come out. It is done when its leader was reaped and its last output
+/// was read or has not come within 100 ms, and then nothing changes it any more.
 ///
 /// ```
 /// use std::time::Duration;

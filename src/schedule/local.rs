@@ -4,8 +4,8 @@ use super::DAY;
 use crate::models::Calendar;
 use crate::util::civil::{self, Date, date, days_of_month};
 
-/// 29 February may be as far away as this, where a day of the week is asked for as well: it is the same one again after 28
-/// years, or 40 where a century is no leap year.
+/// 29 February may be as far away as this, where a day of the week is asked for as well: it is the same one again after
+/// 28 years, or 40 where a century is no leap year.
 const FARTHEST_DAYS: i64 = 41 * 366;
 
 /// The first matching second after this one, both in seconds since 1970 as the clock shows them.

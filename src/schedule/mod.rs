@@ -1,5 +1,5 @@
-//! When a schedule is due: pure, from a moment to the next one. A zone is told by its offsets alone; who knows them is left
-//! to the caller.
+//! When a schedule is due: pure, from a moment to the next one. A zone is told by its offsets alone; who knows them is
+//! left to the caller.
 //!
 //! Where clocks are changed for daylight saving, one of two rules holds, both of which are cron's:
 //!
@@ -18,7 +18,7 @@ use local::next_local;
 const DAY: i64 = 86_400;
 
 /// The changes of the offset that are looked at on the way to the next time: those of a hundred years.
-const MOST_CHANGES: usize = 200;
+const MAX_CHANGES: usize = 200;
 
 /// Seconds that a zone is ahead of UTC at a moment, in seconds since 1970.
 pub(crate) type Offset<'z> = &'z dyn Fn(i64) -> i32;
@@ -28,8 +28,8 @@ pub(crate) fn next(config: &ScheduleConfig, offset: Offset<'_>, after: i64) -> O
     config.calendars().filter_map(|calendar| next_of(calendar, offset, after)).min()
 }
 
-/// Seconds by which its runs are put off (`schedule_jitter`): always the same for a program on a machine, which is what `host`
-/// tells, and less than there are to the following one.
+/// Seconds by which its runs are put off (`schedule_jitter`): always the same for a program on a machine, which is what
+/// `host` tells, and less than there are to the following one.
 pub(crate) fn jitter(config: &ScheduleConfig, host: impl FnOnce() -> u64, name: &str, following: Option<i64>) -> i64 {
     if config.jitter == 0 {
         return 0;
@@ -51,7 +51,7 @@ fn next_of(calendar: &Calendar, offset: Offset<'_>, after: i64) -> Option<i64> {
 /// The first moment whose local time matches.
 fn next_elapsed(calendar: &Calendar, offset: Offset<'_>, after: i64) -> Option<i64> {
     let mut from = after.checked_add(1)?;
-    for _ in 0..MOST_CHANGES {
+    for _ in 0..MAX_CHANGES {
         // As if the offset never changed.
         let ahead = i64::from(offset(from));
         let at = next_local(calendar, from + ahead - 1)? - ahead;

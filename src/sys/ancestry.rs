@@ -4,13 +4,13 @@ use super::launch::ENV_TAG_NAME;
 use super::{orphan_scan, proc};
 
 /// More generations than that are no sensible tree of processes.
-const MOST_ANCESTORS: usize = 64;
+const MAX_ANCESTORS: usize = 64;
 
 /// What tells of which run a process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ancestry {
-    /// The process itself, then its parent, and so on: those below this process. Where it does not descend from this process,
-    /// itself alone.
+    /// The process itself, then its parent, and so on: those below this process. Where it does not descend from this
+    /// process, itself alone.
     pub lineage: Vec<i32>,
     /// Its session: the leader of its run, unless it has made one of its own.
     pub session: i32,
@@ -26,7 +26,7 @@ pub fn of(pid: i32) -> Option<Ancestry> {
     let mut lineage = vec![pid];
     let mut parent = itself.ppid;
     while parent != own {
-        let next = proc::stat(parent).filter(|_| parent > 1 && lineage.len() < MOST_ANCESTORS);
+        let next = proc::stat(parent).filter(|_| parent > 1 && lineage.len() < MAX_ANCESTORS);
         let Some(next) = next else {
             lineage.truncate(1);
             break;

@@ -14,8 +14,8 @@
 //! 11. an empty signal mask, now that no handler of the daemon can run here;
 //! 12. `no_new_privs`, and exec.
 //!
-//! The child shares the daemon's memory (`CLONE_VM`), and everything in the daemon goes on meanwhile: the thread that made
-//! it waits for a bounded time only. So in here:
+//! The child shares the daemon's memory (`CLONE_VM`), and everything in the daemon goes on meanwhile: the thread that
+//! made it waits for a bounded time only. So in here:
 //!
 //! - nothing is allocated, freed or locked, and nothing can panic: everything was prepared before, and stays where it is
 //!   until the child is done (see [`prepared`](super::prepared));
@@ -283,11 +283,13 @@ pub(super) extern "C" fn main(plan: *mut c_void) -> c_int {
     127
 }
 
-/// Entry point of a process that makes the child, is suspended until that has executed its program or has failed, and ends.
+/// Entry point of a process that makes the child, is suspended until that has executed its program or has failed, and
+/// ends.
 ///
-/// What a child writes into its `oom_score_adj` the kernel writes into that of every process that shares its memory, the
-/// daemon too, unless the child's parent-by-clone is suspended (`CLONE_VFORK`). The daemon must not be: a disk may not answer.
-/// So this one is in its place. The child is the daemon's own (`CLONE_PARENT`), and the signals stay blocked in here.
+/// What a child writes into its `oom_score_adj` the kernel writes into that of every process that shares its memory,
+/// the daemon too, unless the child's parent-by-clone is suspended (`CLONE_VFORK`). The daemon must not be: a disk may
+/// not answer. So this one is in its place. The child is the daemon's own (`CLONE_PARENT`), and the signals stay
+/// blocked in here.
 pub(super) extern "C" fn proxy(argument: *mut c_void) -> c_int {
     // SAFETY: the parent passes a Plan and keeps it until this process has ended.
     let plan = unsafe { &*argument.cast::<Plan>() };
@@ -295,9 +297,9 @@ pub(super) extern "C" fn proxy(argument: *mut c_void) -> c_int {
     if let Some(proxied) = &plan.proxied {
         let (pid, word) = (proxied.pid.as_ptr(), plan.progress.uses_memory.as_ptr());
         let no_tls = std::ptr::null_mut::<c_void>();
-        // SAFETY: the stack is the child's alone, and both words live as long as the plan. Only where it fails, which is
-        // before there is a child, does the C library write into the `errno` of the thread that made this process, which
-        // waits and looks at none.
+        // SAFETY: the stack is the child's alone, and both words live as long as the plan. Only where it fails, which
+        // is before there is a child, does the C library write into the `errno` of the thread that made this process,
+        // which waits and looks at none.
         let cloned = unsafe { libc::clone(main, proxied.stack, proxied.flags, argument, pid, no_tls, word) };
         if cloned < 0 {
             plan.failure.set(FORK, super::errno(), 0);
@@ -409,7 +411,8 @@ const LAST_DESCRIPTOR: usize = u32::MAX as usize;
 /// A system call of this process: it gets plain numbers, and addresses of what the plan holds or this function's stack.
 fn call(number: c_long, arguments: [usize; 5]) -> Result<usize, c_int> {
     // SAFETY: every address given in this module is that of a living value of the size that the kernel expects, and
-    // nothing in here changes what belongs to the daemon: this process has its own descriptors, handlers and credentials.
+    // nothing in here changes what belongs to the daemon: this process has its own descriptors, handlers and
+    // credentials.
     unsafe { raw::call(number, arguments) }
 }
 
@@ -445,8 +448,8 @@ fn place_fds(plan: &Plan) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Opens the file in the place of descriptor 0 without waiting for anybody: what waits before exec can't be told from what runs.
-/// A FIFO is opened for writing too, so that it needs no writer, and does not end when a writer goes.
+/// Opens the file in the place of descriptor 0 without waiting for anybody: what waits before exec can't be told from
+/// what runs. A FIFO is opened for writing too, so that it needs no writer, and does not end when a writer goes.
 fn open_stdin(path: *const c_char) -> Result<(), Failed> {
     if path.is_null() {
         return Ok(());

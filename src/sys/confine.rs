@@ -130,7 +130,7 @@ pub(super) fn explain_limit(rlimit: Option<&Rlimit>, number: i32) -> SpawnError 
         _ => return SpawnError::system(SpawnStage::Limits, format!("(rlimit_{name})"), number),
     };
     let value = ResourceLimit { soft, hard };
-    told(SpawnStage::Limits, format!("(rlimit_{name} = {value})"), number, &hint)
+    confinement_error(SpawnStage::Limits, format!("(rlimit_{name} = {value})"), number, &hint)
 }
 
 /// What it means that one of the steps of a [`Confined`] failed; of another stage, its number alone.
@@ -138,7 +138,7 @@ pub(super) fn explain(confinement: &Confinement, stage: SpawnStage, number: i32)
     let subject = subject(confinement, stage);
     match hint(stage, number) {
         "" => SpawnError::system(stage, subject, number),
-        hint => told(stage, subject, number, hint),
+        hint => confinement_error(stage, subject, number, hint),
     }
 }
 
@@ -217,7 +217,7 @@ fn hint(stage: SpawnStage, number: i32) -> &'static str {
     }
 }
 
-fn told(stage: SpawnStage, subject: String, number: i32, hint: &str) -> SpawnError {
+fn confinement_error(stage: SpawnStage, subject: String, number: i32, hint: &str) -> SpawnError {
     SpawnError { detail: format!("{}; {hint}", errno::text(number)), ..SpawnError::system(stage, subject, number) }
 }
 

@@ -10,7 +10,7 @@ use crate::util::errno;
 const READY: u8 = b'+';
 const FAILED: u8 = b'-';
 /// The longest reason that is passed on, in bytes: less than a pipe holds, so that the daemon never waits.
-const LONGEST: usize = 16 * 1024;
+const MAX_REASON_BYTES: usize = 16 * 1024;
 
 /// In which process [`detach`] has returned.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl ReadyWriter {
 
     fn send(&mut self, kind: u8, text: &str) {
         let text = text.as_bytes();
-        let message = [&[kind], text.get(..LONGEST).unwrap_or(text)].concat();
+        let message = [&[kind], text.get(..MAX_REASON_BYTES).unwrap_or(text)].concat();
         // If the command was interrupted meanwhile, nobody wants to know any more.
         let _ = self.pipe.write_all(&message);
     }

@@ -1,5 +1,6 @@
-//! Wakes one thread that sleeps in a mio loop: for other threads, and for signal handlers, which may run on any thread, and may
-//! neither lock nor allocate. A self-pipe, as mio makes it: one descriptor, written to only while somebody sleeps.
+//! Wakes one thread that sleeps in a mio loop: for other threads, and for signal handlers, which may run on any thread,
+//! and may neither lock nor allocate. A self-pipe, as mio makes it: one descriptor, written to only while somebody
+//! sleeps.
 
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -61,8 +62,8 @@ pub struct Sleeper {
 }
 
 impl Sleeper {
-    /// Sleeps until somebody rings, or until this moment, rounded up to a millisecond; returns at once if somebody has rung since
-    /// the last call. The caller is to look at everything afterwards: it may return for nothing.
+    /// Sleeps until somebody rings, or until this moment, rounded up to a millisecond; returns at once if somebody has
+    /// rung since the last call. The caller is to look at everything afterwards: it may return for nothing.
     pub fn wait(&mut self, until: Option<Moment>) {
         let state = &self.bell.state;
         if state.compare_exchange(QUIET, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {

@@ -1,7 +1,7 @@
 //! Why a file that is there can not be executed, in words that say what to do.
 //!
-//! The kernel has few numbers for many reasons: ENOENT where the interpreter or the dynamic loader is missing, EACCES for a
-//! directory, a mode or a mount, ENOEXEC for whatever it does not know.
+//! The kernel has few numbers for many reasons: ENOENT where the interpreter or the dynamic loader is missing, EACCES
+//! for a directory, a mode or a mount, ENOEXEC for whatever it does not know.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -51,8 +51,8 @@ fn missing(path: &Path, user: Option<&Credentials>, depth: usize) -> Option<Stri
     if !path.is_file() {
         return missing_part(path);
     }
-    if let Some(lack) = lack(path) {
-        return Some(lack);
+    if let Some(missing_interpreter) = missing_interpreter(path) {
+        return Some(missing_interpreter);
     }
     let name = interpreter(path).filter(|name| name.exists());
     Some(name.map_or_else(
@@ -62,7 +62,7 @@ fn missing(path: &Path, user: Option<&Credentials>, depth: usize) -> Option<Stri
 }
 
 /// Which interpreter or dynamic loader a file asks for that is not there.
-pub fn lack(path: &Path) -> Option<String> {
+pub fn missing_interpreter(path: &Path) -> Option<String> {
     if let Some(name) = interpreter(path) {
         if name.exists() {
             return None;

@@ -52,8 +52,8 @@ impl FdSlots {
         self.fds.iter().map(AsRawFd::as_raw_fd).max().unwrap_or(2)
     }
 
-    /// Leads slots to the sources: each source to one, and the null device to none, which lies low itself. A list that is
-    /// longer than any before makes more slots, which are kept.
+    /// Leads slots to the sources: each source to one, and the null device to none, which lies low itself. A list that
+    /// is longer than any before makes more slots, which are kept.
     pub(super) fn load(&mut self, fds: &[ChildFd<'_>]) -> Result<LoadedFds, SpawnError> {
         let loaded = self.try_load(fds);
         if loaded.is_err() {

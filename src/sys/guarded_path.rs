@@ -1,7 +1,8 @@
 //! Files of a privileged daemon in places that others can write to.
 //!
-//! Whoever owns a directory decides what the names in it mean. A daemon that opened `/srv/app/logs/app.log` as everybody does
-//! would write wherever the program's user makes that a link to. So a path is walked here one component after the other:
+//! Whoever owns a directory decides what the names in it mean. A daemon that opened `/srv/app/logs/app.log` as
+//! everybody does would write wherever the program's user makes that a link to. So a path is walked here one component
+//! after the other:
 //!
 //! - a link is followed only if it is root's or the daemon's own; to read, also one that leads to a file of its owner, who
 //!   can read that anyway;
@@ -81,8 +82,8 @@ impl StandardStream {
 /// What a path of a log means.
 #[derive(Debug)]
 pub enum Log {
-    /// Standard output (1) or error (2): they are recognised by what they are, not by their names: opened
-    /// by its path, a file would be written at two places at once, and a terminal or socket of another user would refuse it.
+    /// Standard output (1) or error (2): they are recognised by what they are, not by their names: opened by its path,
+    /// a file would be written at two places at once, and a terminal or socket of another user would refuse it.
     Standard(StandardStream),
     /// A file.
     File {
@@ -363,7 +364,8 @@ impl Walk<'_> {
         self.around = around;
     }
 
-    /// Whether this link may be followed: there are not too many, and it is trusted or, to read, leads to a file of its owner.
+    /// Whether this link may be followed: there are not too many, and it is trusted or, to read, leads to a file of its
+    /// owner.
     fn trust_link(&mut self, name: &OsStr, found: &Metadata) -> io::Result<()> {
         self.links += 1;
         if self.links > MAX_LINKS {

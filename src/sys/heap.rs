@@ -1,16 +1,17 @@
-//! The allocator of the daemon's program. A daemon lives for months in the few pages that its start has left it, and the C library's
-//! allocator is made for other programs: it keeps what each thread has freed, for a next time that a daemon at rest does not have. With
-//! twenty programs that was half of the heap.
+//! The allocator of the daemon's program. A daemon lives for months in the few pages that its start has left it, and
+//! the C library's allocator is made for other programs: it keeps what each thread has freed, for a next time that a
+//! daemon at rest does not have. With twenty programs that was half of the heap.
 //!
-//! An allocation takes the end of the highest free block that is large enough, so that pages fill up before further ones are
-//! touched. A freed piece is merged with its free neighbours at once. No header stands beside a piece, because the caller of
+//! An allocation takes the end of the highest free block that is large enough, so that pages fill up before further
+//! ones are touched. A freed piece is merged with its free neighbours at once. No header stands beside a piece, because
+//! the caller of
 //! `dealloc` says how large it is.
 //!
-//! A daemon that acts frees much of what it needs next: after the start, the small pieces that were freed last are kept for the next
-//! of the same size, a few KiB in all, until it rests again.
+//! A daemon that acts frees much of what it needs next: after the start, the small pieces that were freed last are kept
+//! for the next of the same size, a few KiB in all, until it rests again.
 //!
-//! The heap is a MiB of address space, of which only touched pages take memory. Large pieces, and all that it has no room for,
-//! come from the C library: with hundreds of programs, the time of each call counts for more than the memory.
+//! The heap is a MiB of address space, of which only touched pages take memory. Large pieces, and all that it has no
+//! room for, come from the C library: with hundreds of programs, the time of each call counts for more than the memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -45,7 +46,8 @@ struct Heap {
     region: Region,
     /// The pieces that are kept, by their size: the last one that was freed, which knows the one before.
     kept: [u32; SIZE_CLASSES],
-    /// How much more may be kept, in granules: nothing until the start is over. What it makes stays, and is to lie close together.
+    /// How much more may be kept, in granules: nothing until the start is over. What it makes stays, and is to lie
+    /// close together.
     room: u32,
 }
 
@@ -78,7 +80,7 @@ impl Heap {
     }
 
     /// What is kept is free as everything else, and pages that nobody uses go back to the system.
-    fn rest(&mut self) {
+    fn release_unused_pages(&mut self) {
         for (last, size) in self.kept.iter_mut().zip(1..) {
             while *last != NONE {
                 let at = *last;
@@ -92,9 +94,9 @@ impl Heap {
 }
 
 /// Gives pages that nobody uses back to the system. From now on pieces are kept.
-pub(super) fn rest() {
+pub(super) fn release_unused_pages() {
     if let Some(heap) = heap().as_mut() {
-        heap.rest();
+        heap.release_unused_pages();
         LARGEST.store(heap.region.largest(), Ordering::Relaxed);
     }
 }
@@ -103,8 +105,8 @@ fn heap() -> MutexGuard<'static, Option<Heap>> {
     HEAP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-// SAFETY: a piece is cut out of one free block, as large as asked for and aligned to a granule, and is part of none until it is
-// given back; all others are the C library's. Nothing here panics or allocates.
+// SAFETY: a piece is cut out of one free block, as large as asked for and aligned to a granule, and is part of none
+// until it is given back; all others are the C library's. Nothing here panics or allocates.
 unsafe impl GlobalAlloc for DaemonHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match granules(layout).and_then(take) {
@@ -145,7 +147,8 @@ unsafe impl GlobalAlloc for DaemonHeap {
         if granules(layout) == granules(wanted) {
             return piece;
         }
-        // SAFETY: as the caller has promised; what is new is other memory, and as large as the smaller of both at least.
+        // SAFETY: as the caller has promised; what is new is other memory, and as large as the smaller of both at
+        // least.
         unsafe {
             let new = self.alloc(wanted);
             if !new.is_null() {
@@ -236,9 +239,9 @@ mod tests {
             for seed in 1..5 {
                 scope.spawn(move || work(seed));
             }
-            rest();
+            release_unused_pages();
         });
-        rest();
+        release_unused_pages();
         let heap = heap();
         assert_eq!(heap.as_ref().unwrap().region.free(), [(1, (SIZE / GRANULE) as u32 - 1)], "all was given back");
         assert_eq!(LARGEST.load(Ordering::Relaxed), (SIZE / GRANULE) as u32 - 1);

@@ -1,8 +1,8 @@
 //! Whether this process has inherited a child, without a look at those that it has made.
 //!
-//! The kernel gives an orphan to the first thread of the process that inherits it: the main thread. Where another thread makes
-//! the children, those on the list of the main thread are the orphans alone, as a rule none: one short read, however many
-//! children there are.
+//! The kernel gives an orphan to the first thread of the process that inherits it: the main thread. Where another
+//! thread makes the children, those on the list of the main thread are the orphans alone, as a rule none: one short
+//! read, however many children there are.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt;
 /// What is read at once: the kernel's own buffer.
 const STEP: usize = 4096;
 
-/// With fewer open files permitted than this, the list is opened for each look: what was kept open behind the first end of a
-/// program might be what its next start lacks.
+/// With fewer open files permitted than this, the list is opened for each look: what was kept open behind the first end
+/// of a program might be what its next start lacks.
 const MIN_NOFILE_TO_KEEP: u64 = 64;
 
 /// See the [module](self).
@@ -30,8 +30,8 @@ impl Default for InheritedList {
 }
 
 impl InheritedList {
-    /// Whether a child of the main thread is there, zombies included, that `is_known` does not know; `None` where nothing
-    /// tells. What does not fit into one read counts as such.
+    /// Whether a child of the main thread is there, zombies included, that `is_known` does not know; `None` where
+    /// nothing tells. What does not fit into one read counts as such.
     pub fn has_other(&mut self, is_known: impl Fn(i32) -> bool) -> Option<bool> {
         let list = match self.open.take() {
             Some(list) => list,
@@ -41,14 +41,14 @@ impl InheritedList {
         // From its beginning the kernel makes the list anew.
         let length = list.read_at(&mut piece, 0).ok()?;
         self.open = self.keeps_open.then_some(list);
-        let is_whole = length < STEP - LONGEST;
+        let is_whole = length < STEP - MAX_ENTRY_BYTES;
         let piece = piece.get(..length).unwrap_or_default();
         Some(!is_whole || super::proc::pids_in(piece).any(|pid| !is_known(pid)))
     }
 }
 
 /// The digits of the largest process id that there can be, and the space behind it.
-const LONGEST: usize = 8;
+const MAX_ENTRY_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests {

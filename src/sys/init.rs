@@ -250,7 +250,7 @@ pub fn lend_terminal(pid: i32) {
 
 /// Takes the foreground back from the program's group, so that whoever runs after us in a script finds
 /// the terminal as it was.
-pub fn take_back_terminal(pid: i32) {
+pub fn reclaim_terminal(pid: i32) {
     // SAFETY: plain numbers; SIGTTOU is blocked.
     unsafe {
         if libc::tcgetpgrp(0) == pid {

@@ -1,9 +1,9 @@
 //! That a daemon runs, known whatever becomes of its files.
 //!
-//! The control socket and the pid file are names that anybody with the rights may remove, or hide under a mount; a second
-//! daemon would find the place free. So the daemon also holds a name in the abstract namespace of sockets, which nothing
-//! but its end gives back. There is no file to be removed, no directory that must be writable, and no inode that an editor
-//! or a deployment replaces, as a lock on the configuration or its directory would need.
+//! The control socket and the pid file are names that anybody with the rights may remove, or hide under a mount; a
+//! second daemon would find the place free. So the daemon also holds a name in the abstract namespace of sockets, which
+//! nothing but its end gives back. There is no file to be removed, no directory that must be writable, and no inode
+//! that an editor or a deployment replaces, as a lock on the configuration or its directory would need.
 //!
 //! - The name is made of the path of the control socket (or of the pid file, where there is none), as the configuration
 //!   spells it: one configuration may serve several daemons, each with a socket of its own.
@@ -11,7 +11,8 @@
 //!   path. So a daemon in another mount or network namespace is not refused by this lock, only by the files.
 //! - Anybody may take any such name. Who is neither root nor our own user does not keep us from starting.
 //!
-//! The holder takes in and drops whoever connects ([`InstanceLock::drain`]): a queue that stays full would hide who it is.
+//! The holder takes in and drops whoever connects ([`InstanceLock::drain`]): a queue that stays full would hide who it
+//! is.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -42,7 +43,7 @@ pub struct InstanceLock(UnixListener);
 #[derive(Debug)]
 pub enum Claim {
     /// It is ours.
-    Held(InstanceLock),
+    Acquired(InstanceLock),
     /// It can't be had, which keeps nobody from running: the files alone keep a second daemon away.
     Unavailable(String),
 }
@@ -60,7 +61,7 @@ impl InstanceLock {
             let error = match UnixListener::bind_addr(&address) {
                 Ok(listener) => {
                     listener.set_nonblocking(true)?;
-                    return Ok(Claim::Held(InstanceLock(listener)));
+                    return Ok(Claim::Acquired(InstanceLock(listener)));
                 }
                 Err(error) => error,
             };
@@ -141,7 +142,7 @@ mod tests {
 
     fn held(path: &Path) -> InstanceLock {
         match InstanceLock::claim(path) {
-            Ok(Claim::Held(lock)) => lock,
+            Ok(Claim::Acquired(lock)) => lock,
             other => panic!("{other:?}"),
         }
     }
@@ -182,7 +183,7 @@ mod tests {
                     let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
                     racers.into_iter().filter_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
                 });
-                assert!(matches!(held.as_slice(), [Claim::Held(_)]), "{held:?}");
+                assert!(matches!(held.as_slice(), [Claim::Acquired(_)]), "{held:?}");
             },
         );
     }

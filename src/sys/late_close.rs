@@ -1,16 +1,17 @@
 //! Descriptors whose closing takes long, closed by the kernel in its own time.
 //!
-//! The last `close` of an inotify instance waits until nobody in the kernel can be looking at its watches any more: 5 to 20 ms,
-//! also where the end of the process is what closes it. So the last reference is not ours: it lies in a message that nobody
-//! can ever read, on a socket whose only reference lies in the same message. Such cycles the kernel collects in the background
-//! (before Linux 6.10 in whoever closes a socket next, where it takes as long as it would have).
+//! The last `close` of an inotify instance waits until nobody in the kernel can be looking at its watches any more: 5
+//! to 20 ms, also where the end of the process is what closes it. So the last reference is not ours: it lies in a
+//! message that nobody can ever read, on a socket whose only reference lies in the same message. Such cycles the kernel
+//! collects in the background (before Linux 6.10 in whoever closes a socket next, where it takes as long as it would
+//! have).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
-/// The way to that message, to be dropped right behind the descriptor: the last of these closings is what has the kernel begin.
-/// As the last field of whoever owns the descriptor, filled when that is dropped.
+/// The way to that message, to be dropped right behind the descriptor: the last of these closings is what has the
+/// kernel begin. As the last field of whoever owns the descriptor, filled when that is dropped.
 #[derive(Debug)]
 pub(super) struct LateClose {
     _sockets: [UnixDatagram; 2],
@@ -32,8 +33,8 @@ fn send(writer: &UnixDatagram, fds: [RawFd; 2]) -> io::Result<()> {
     let mut byte = [0u8];
     let mut data = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: byte.len() };
     let mut control = [0u64; CONTROL];
-    // SAFETY: all zeros are an empty header. It leads to buffers that live until the call returns; that for control messages is
-    // aligned, and larger than the one message, whose head and data the macros find in it.
+    // SAFETY: all zeros are an empty header. It leads to buffers that live until the call returns; that for control
+    // messages is aligned, and larger than the one message, whose head and data the macros find in it.
     let sent = unsafe {
         let mut header: libc::msghdr = std::mem::zeroed();
         header.msg_iov = &raw mut data;

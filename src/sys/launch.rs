@@ -39,15 +39,16 @@ pub struct Launch<'fd> {
     pub pid_variable: Option<&'static CStr>,
     /// The working directory, entered with the rights of the child's user; `None`: the daemon's.
     pub directory: Option<CString>,
-    /// A file that the child opens in the place of its standard input, with the rights of its user and from its directory.
+    /// A file that the child opens in the place of its standard input, with the rights of its user and from its
+    /// directory.
     pub stdin_file: Option<CString>,
     /// The user to become; `None`: the daemon's.
     pub credentials: Option<Credentials>,
     /// The kernel kills the child (SIGKILL) when the thread that spawned it ends.
     pub pdeathsig: bool,
-    /// The descriptors that the child has, and no others: targets in any order and with gaps, each once. A source may be
-    /// given several times, and its number may be the target of another. Sources must be blocking if the
-    /// program expects that: the child shares the open file description.
+    /// The descriptors that the child has, and no others: targets in any order and with gaps, each once. A source may
+    /// be given several times, and its number may be the target of another. Sources must be blocking if the program
+    /// expects that: the child shares the open file description.
     pub fds: Vec<ChildFd<'fd>>,
     /// Its standard streams are a terminal, which becomes the terminal of its session.
     #[cfg(feature = "attach")]
@@ -56,8 +57,8 @@ pub struct Launch<'fd> {
     pub rlimits: Vec<Rlimit>,
     /// The child's umask; `None`: the daemon's.
     pub umask: Option<u32>,
-    /// What it may use and do. Of its limits and groups see `rlimits` and `credentials`; with a root directory of its own the
-    /// directory and the program are looked up inside.
+    /// What it may use and do. Of its limits and groups see `rlimits` and `credentials`; with a root directory of its
+    /// own the directory and the program are looked up inside.
     pub confinement: Rare<Confinement>,
 }
 

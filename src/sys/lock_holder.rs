@@ -15,8 +15,8 @@ pub(super) fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == nix::unistd::geteuid().as_raw()
 }
 
-/// Who holds the lock (of `flock`) on this file, if that is certainly another user. Where the kernel does not tell, as of a process in
-/// another pid namespace, it may be another daemon.
+/// Who holds the lock (of `flock`) on this file, if that is certainly another user. Where the kernel does not tell, as
+/// of a process in another pid namespace, it may be another daemon.
 pub(super) fn foreign(file: &File) -> Option<ForeignHolder> {
     let found = file.metadata().ok()?;
     let (device, inode) = (found.dev(), found.ino());

@@ -83,8 +83,8 @@ pub fn sync() {
     unsafe { libc::sync() };
 }
 
-/// Signals every process but this one. Threads of the kernel are among them and take no notice, so that it tells nothing of who is
-/// left.
+/// Signals every process but this one. Threads of the kernel are among them and take no notice, so that it tells
+/// nothing of who is left.
 pub fn signal_everybody(signal: c_int) {
     // SAFETY: plain numbers. PID 1 itself is never hit by -1.
     unsafe { libc::kill(-1, signal) };
@@ -95,13 +95,13 @@ pub fn signal_everybody(signal: c_int) {
 /// # Errors
 ///
 /// EPERM for who is not the init.
-pub fn hear_ctrl_alt_del() -> io::Result<()> {
+pub fn catch_ctrl_alt_del() -> io::Result<()> {
     // SAFETY: a plain number.
     done(unsafe { libc::reboot(libc::RB_DISABLE_CAD) })
 }
 
-/// Turns the machine off, now: no sync, nothing is stopped. Returns only if it failed. In a pid namespace of a container the
-/// kernel ends that one alone: its PID 1 seems to have been killed by SIGHUP (anew) or SIGINT (off).
+/// Turns the machine off, now: no sync, nothing is stopped. Returns only if it failed. In a pid namespace of a
+/// container the kernel ends that one alone: its PID 1 seems to have been killed by SIGHUP (anew) or SIGINT (off).
 pub fn power(power: Power) -> io::Error {
     let how = match power {
         Power::Off => libc::RB_POWER_OFF,
@@ -149,7 +149,7 @@ pub fn default_variable(name: &str, value: &str) {
 }
 
 /// A line in the kernel's log, which is read when the console has gone by.
-pub fn tell_kernel(line: &str) {
+pub fn write_kernel_log(line: &str) {
     let _ = File::options().write(true).open("/dev/kmsg").and_then(|mut log| writeln!(log, "supervice: {line}"));
 }
 

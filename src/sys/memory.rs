@@ -26,7 +26,7 @@ pub fn keep_small() {
 /// Gives memory that was freed back to the system: worth it after something large is done with, such as
 /// reading a configuration. Of the C libraries, only glibc gives memory back.
 pub fn trim_heap() {
-    heap::rest();
+    heap::release_unused_pages();
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim touches only what is free.
     unsafe {
@@ -35,7 +35,7 @@ pub fn trim_heap() {
 }
 
 /// Gives back what the start has needed and a daemon at rest does not.
-pub fn rest() {
+pub fn release_idle_memory() {
     trim_heap();
     // Somebody else's program may have written to its code: a profiler, a debugger, a live patch.
     if IS_DAEMON.load(Ordering::Relaxed) {
@@ -44,16 +44,17 @@ pub fn rest() {
     }
 }
 
-/// What of the stack stays below the frame of [`release_stack`], in bytes: more than the call takes that lets go of the rest.
+/// What of the stack stays below the frame of [`release_stack`], in bytes: more than the call takes that lets go of the
+/// rest.
 const STACK_KEPT: usize = 1024;
 /// How far below a stack is looked at, in bytes: farther than the start comes.
 const STACK_RELEASED: usize = 96 * 1024;
 
 /// The least stack of a thread that gives back what is below its frame.
-pub const LEAST_STACK: usize = 1024 * 1024;
+pub const MIN_STACK: usize = 1024 * 1024;
 
-/// Lets go of the pages of this thread's stack that only deeper calls have used, in the daemon. To be called not far from the
-/// beginning of a stack of [`LEAST_STACK`], or on the main thread.
+/// Lets go of the pages of this thread's stack that only deeper calls have used, in the daemon. To be called not far
+/// from the beginning of a stack of [`MIN_STACK`], or on the main thread.
 pub fn rest_stack() {
     if IS_DAEMON.load(Ordering::Relaxed) {
         release_stack();
@@ -68,30 +69,32 @@ fn release_stack() {
     advise(end.saturating_sub(STACK_RELEASED), STACK_RELEASED, libc::MADV_DONTNEED);
 }
 
-/// Maps this program's own code again, all at once: for what is about to use much of it after a rest, page by page, each of
-/// which would take as long as twenty do here. Before Linux 5.14 it does nothing.
-pub fn bring_code_back() {
+/// Maps this program's own code again, all at once: for what is about to use much of it after a rest, page by page,
+/// each of which would take as long as twenty do here. Before Linux 5.14 it does nothing.
+pub fn prefetch_code() {
     if IS_RELEASED.swap(false, Ordering::Relaxed) {
         advise_program(libc::MADV_POPULATE_READ);
     }
 }
 
 /// Lets go of this program's own code and constants. The kernel has them in its cache of files and maps again what is
-/// really used, sixteen pages at a time; the rest, which the start alone has needed, counts as nobody's and may go when memory
-/// is short. Where this fails nothing is lost.
+/// really used, sixteen pages at a time; the rest, which the start alone has needed, counts as nobody's and may go when
+/// memory is short. Where this fails nothing is lost.
 pub fn release_code() {
     IS_RELEASED.store(true, Ordering::Relaxed);
     advise_program(libc::MADV_DONTNEED);
 }
 
 fn advise_program(advice: c_int) {
-    // SAFETY: the callback has the wanted signature and does not unwind; what it is given lives until the walk has ended.
+    // SAFETY: the callback has the wanted signature and does not unwind; what it is given lives until the walk has
+    // ended.
     unsafe {
         libc::dl_iterate_phdr(Some(advise_segments), (&raw const advice).cast_mut().cast());
     }
 }
 
-/// Called for the program itself first; ends the walk there: the libraries are shared with others. `advice` is a number that
+/// Called for the program itself first; ends the walk there: the libraries are shared with others. `advice` is a number
+/// that
 /// `madvise` knows.
 ///
 /// A segment that can't be written is as it is in the file: relocations are in others (linkers refuse them in code).
@@ -140,11 +143,11 @@ mod tests {
                 let after = code();
                 assert!(after < before, "{before} KiB before, {after} KiB after");
                 assert!(parse());
-                bring_code_back();
+                prefetch_code();
                 let back = code();
                 // A kernel before 5.14 can't.
                 assert!(back > after, "{after} KiB, then {back} KiB");
-                bring_code_back();
+                prefetch_code();
                 assert_eq!(code(), back, "it is all there");
             },
         );

@@ -65,8 +65,9 @@ mod stack;
 #[cfg(test)]
 pub(crate) mod testing;
 
-// The library that unwinds the stack behind a panic, as a part of the program: this comes before the standard library, which asks
-// for the shared one. To load and relocate that took a fifth of the time of a `supervicectl`, and two pages of each process.
+// The library that unwinds the stack behind a panic, as a part of the program: this comes before the standard library,
+// which asks for the shared one. To load and relocate that took a fifth of the time of a `supervicectl`, and two pages
+// of each process.
 #[cfg(all(feature = "static-unwinder", target_env = "gnu", not(target_feature = "crt-static")))]
 #[link(name = "gcc_eh")]
 unsafe extern "C" {}

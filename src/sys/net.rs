@@ -116,8 +116,8 @@ fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result
     Ok((UnixListener::from(socket), guard))
 }
 
-/// Gives the socket's file its owner and mode: the file that we hold, because in a directory that others can write to its
-/// name may mean something else by now.
+/// Gives the socket's file its owner and mode: the file that we hold, because in a directory that others can write to
+/// its name may mean something else by now.
 pub(super) fn hand_over(made: &File, path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
     let found = made.metadata()?;
     if !found.file_type().is_socket() || found.nlink() > 1 {

@@ -8,7 +8,7 @@ use nix::sys::socket::{
 };
 
 /// The most that one message of the kernel takes.
-pub const LONGEST_MESSAGE: usize = 32 * 1024;
+pub const MAX_MESSAGE_BYTES: usize = 32 * 1024;
 
 /// Bytes of the header of a message: its length, type, flags, number and the port of its sender.
 const HEADER: usize = 16;
@@ -35,7 +35,7 @@ pub enum Dump {
 
 /// News, or a row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NetworkNews {
+pub enum NetworkMessage {
     /// This interface is there.
     Link {
         /// Its number.
@@ -113,7 +113,7 @@ impl NetworkEvents {
     ///
     /// # Errors
     /// `WouldBlock` where there is nothing; `ENOBUFS` where something was lost, because it was not read in time.
-    pub fn receive(&self, buffer: &mut [u8], tell: &mut impl FnMut(NetworkNews)) -> io::Result<()> {
+    pub fn receive(&self, buffer: &mut [u8], tell: &mut impl FnMut(NetworkMessage)) -> io::Result<()> {
         let (length, sender) = recvfrom::<NetlinkAddr>(self.raw_fd(), buffer)?;
         // Only the kernel knows.
         if sender.is_some_and(|sender| sender.pid() == 0) {
@@ -134,7 +134,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Takes a piece apart into its messages. What is cut off, or unknown, is left out.
-fn read(mut bytes: &[u8], tell: &mut impl FnMut(NetworkNews)) {
+fn read(mut bytes: &[u8], tell: &mut impl FnMut(NetworkMessage)) {
     while let Some((length, kind, flags)) = header(bytes) {
         let Some(body) = bytes.get(HEADER..length) else { return };
         if let Some(news) = understand(kind, flags, body) {
@@ -150,37 +150,37 @@ fn header(bytes: &[u8]) -> Option<(usize, u16, u16)> {
     (length >= HEADER).then_some((length, u16_at(bytes, 4)?, u16_at(bytes, 6)?))
 }
 
-fn understand(kind: u16, flags: u16, body: &[u8]) -> Option<NetworkNews> {
+fn understand(kind: u16, flags: u16, body: &[u8]) -> Option<NetworkMessage> {
     match kind {
         libc::RTM_NEWLINK | libc::RTM_DELLINK => link(kind == libc::RTM_NEWLINK, body),
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE if is_default_route(body)? => Some(match kind == libc::RTM_NEWROUTE {
-            true => NetworkNews::DefaultRoute,
-            false => NetworkNews::DefaultRouteGone,
+            true => NetworkMessage::DefaultRoute,
+            false => NetworkMessage::DefaultRouteGone,
         }),
         _ if i32::from(kind) == libc::NLMSG_DONE => {
-            Some(NetworkNews::DumpOver { is_complete: flags & DUMP_INTERRUPTED == 0 })
+            Some(NetworkMessage::DumpOver { is_complete: flags & DUMP_INTERRUPTED == 0 })
         }
         _ if i32::from(kind) == libc::NLMSG_ERROR => {
             let errno = u32_at(body, 0)?.cast_signed().saturating_neg();
-            (errno != 0).then_some(NetworkNews::Refused { errno })
+            (errno != 0).then_some(NetworkMessage::Refused { errno })
         }
         _ => None,
     }
 }
 
-fn link(is_there: bool, body: &[u8]) -> Option<NetworkNews> {
+fn link(is_there: bool, body: &[u8]) -> Option<NetworkMessage> {
     // Others are about a part of it, for instance that it has left a bridge.
     if i32::from(*body.first()?) != libc::AF_UNSPEC {
         return None;
     }
     let (index, flags) = (u32_at(body, 4)?.cast_signed(), u32_at(body, 8)?.cast_signed());
     if !is_there {
-        return Some(NetworkNews::LinkGone { index });
+        return Some(NetworkMessage::LinkGone { index });
     }
     let name = attribute(body.get(LINK_HEADER..)?, libc::IFLA_IFNAME)?;
     let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next()?).into_owned();
     let wanted = libc::IFF_UP | libc::IFF_RUNNING;
-    Some(NetworkNews::Link { index, name, is_up: flags & wanted == wanted })
+    Some(NetworkMessage::Link { index, name, is_up: flags & wanted == wanted })
 }
 
 /// A route to everywhere, of the table that everything takes, by which something can be reached.
@@ -206,7 +206,7 @@ fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    fn news(bytes: &[u8]) -> Vec<NetworkNews> {
+    fn news(bytes: &[u8]) -> Vec<NetworkMessage> {
         let mut found = Vec::new();
         read(bytes, &mut |news| found.push(news));
         found
@@ -229,15 +229,15 @@ mod tests {
             return println!("SKIPPED: there are no netlink sockets here");
         };
         events.ask(Dump::Links).expect("asked");
-        let (mut found, mut buffer) = (Vec::new(), vec![0; LONGEST_MESSAGE]);
-        while !found.iter().any(|news| matches!(news, NetworkNews::DumpOver { .. })) {
+        let (mut found, mut buffer) = (Vec::new(), vec![0; MAX_MESSAGE_BYTES]);
+        while !found.iter().any(|news| matches!(news, NetworkMessage::DumpOver { .. })) {
             match events.receive(&mut buffer, &mut |news| found.push(news)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
                 Err(error) => panic!("{error}"),
             }
         }
-        let is_lo = |news: &NetworkNews| matches!(news, NetworkNews::Link { index: 1, name, .. } if name == "lo");
+        let is_lo = |news: &NetworkMessage| matches!(news, NetworkMessage::Link { index: 1, name, .. } if name == "lo");
         assert!(found.iter().any(is_lo), "{found:?}");
     }
 
@@ -252,24 +252,24 @@ mod tests {
             body
         };
         let up = libc::IFF_UP | libc::IFF_RUNNING;
-        let told = |is_up| vec![NetworkNews::Link { index: 7, name: "eth0".to_owned(), is_up }];
+        let told = |is_up| vec![NetworkMessage::Link { index: 7, name: "eth0".to_owned(), is_up }];
         assert_eq!(news(&message(libc::RTM_NEWLINK, 0, &link(0, up))), told(true));
         assert_eq!(news(&message(libc::RTM_NEWLINK, 0, &link(0, libc::IFF_UP))), told(false));
-        assert_eq!(news(&message(libc::RTM_DELLINK, 0, &link(0, up))), [NetworkNews::LinkGone { index: 7 }]);
+        assert_eq!(news(&message(libc::RTM_DELLINK, 0, &link(0, up))), [NetworkMessage::LinkGone { index: 7 }]);
         assert_eq!(news(&message(libc::RTM_DELLINK, 0, &link(7, up))), [], "it has left a bridge");
         let route = |prefix, table, kind, flags: u32| {
             let mut body = vec![libc::AF_INET as u8, prefix, 0, 0, table, 0, 0, kind];
             body.extend(flags.to_ne_bytes());
             news(&message(libc::RTM_NEWROUTE, 0, &body))
         };
-        assert_eq!(route(0, libc::RT_TABLE_MAIN, libc::RTN_UNICAST, 0), [NetworkNews::DefaultRoute]);
+        assert_eq!(route(0, libc::RT_TABLE_MAIN, libc::RTN_UNICAST, 0), [NetworkMessage::DefaultRoute]);
         assert_eq!(route(8, libc::RT_TABLE_MAIN, libc::RTN_UNICAST, 0), []);
         assert_eq!(route(0, libc::RT_TABLE_LOCAL, libc::RTN_UNICAST, 0), []);
         assert_eq!(route(0, libc::RT_TABLE_MAIN, libc::RTN_UNREACHABLE, 0), []);
         assert_eq!(route(0, libc::RT_TABLE_MAIN, libc::RTN_UNICAST, CLONED), []);
         let both =
             [message(libc::NLMSG_DONE as u16, DUMP_INTERRUPTED, &[0; 4]), message(2, 0, &(-13_i32).to_ne_bytes())];
-        let expected = [NetworkNews::DumpOver { is_complete: false }, NetworkNews::Refused { errno: 13 }];
+        let expected = [NetworkMessage::DumpOver { is_complete: false }, NetworkMessage::Refused { errno: 13 }];
         assert_eq!(news(&both.concat()), expected);
     }
 

@@ -11,14 +11,14 @@ use nix::sys::socket::{UnixAddr, bind, setsockopt, sockopt};
 use super::peer::Peer;
 
 /// The longest message: what libsystemd never exceeds either, because it is what goes through a pipe in one piece.
-pub const LONGEST_MESSAGE: usize = 4096;
+pub const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Descriptors that one message may carry; the kernel closes those behind. A barrier has one.
-const MOST_FDS: usize = 8;
+const MAX_FDS: usize = 8;
 
 /// The two parts of what the kernel tells besides the message.
 const CREDENTIALS: u32 = size_of::<libc::ucred>() as u32;
-const RIGHTS: u32 = (MOST_FDS * size_of::<RawFd>()) as u32;
+const RIGHTS: u32 = (MAX_FDS * size_of::<RawFd>()) as u32;
 // SAFETY: it computes from plain numbers.
 const CONTROL: usize = unsafe { (libc::CMSG_SPACE(CREDENTIALS) + libc::CMSG_SPACE(RIGHTS)) as usize };
 
@@ -68,7 +68,7 @@ impl NotifySocket {
     /// # Errors
     ///
     /// `WouldBlock` where there is none.
-    pub fn receive<'b>(&self, buffer: &'b mut [u8; LONGEST_MESSAGE]) -> io::Result<Datagram<'b>> {
+    pub fn receive<'b>(&self, buffer: &'b mut [u8; MAX_MESSAGE_BYTES]) -> io::Result<Datagram<'b>> {
         // A union of its own would align it; 64-bit words do as well.
         let mut control = [0u64; CONTROL.div_ceil(size_of::<u64>())];
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -99,12 +99,12 @@ impl AsFd for NotifySocket {
 ///
 /// # Safety
 ///
-/// The header must be as `recvmsg` has left it, with its buffer for control messages behind it, and must not have been given here
-/// before.
+/// The header must be as `recvmsg` has left it, with its buffer for control messages behind it, and must not have been
+/// given here before.
 unsafe fn control_messages(header: &libc::msghdr) -> (Option<Peer>, Vec<OwnedFd>) {
     let (mut sender, mut fds) = (None, Vec::new());
-    // SAFETY: the macros walk along what the kernel has written into the buffer; each message is as long as it says, and
-    // its data is read without regard to its alignment. Each descriptor was made for us just now.
+    // SAFETY: the macros walk along what the kernel has written into the buffer; each message is as long as it says,
+    // and its data is read without regard to its alignment. Each descriptor was made for us just now.
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(head) = message.as_ref() {
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_message_comes_with_the_credentials_of_its_sender() {
         let socket = NotifySocket::new().unwrap();
-        let mut buffer = [0; LONGEST_MESSAGE];
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
         let empty = socket.receive(&mut buffer).expect_err("nothing was sent");
         assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
         sender(&socket).send(b"READY=1").unwrap();
@@ -164,28 +164,28 @@ mod tests {
     #[test]
     fn what_is_too_long_is_no_message_and_an_empty_one_is_one() {
         let socket = NotifySocket::new().unwrap();
-        let mut buffer = [0; LONGEST_MESSAGE];
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
         let sender = sender(&socket);
-        sender.send(&[b'x'; LONGEST_MESSAGE + 1]).unwrap();
-        sender.send(&[b'x'; LONGEST_MESSAGE]).unwrap();
+        sender.send(&[b'x'; MAX_MESSAGE_BYTES + 1]).unwrap();
+        sender.send(&[b'x'; MAX_MESSAGE_BYTES]).unwrap();
         sender.send(b"").unwrap();
         let texts = [(); 3].map(|()| socket.receive(&mut buffer).unwrap().text.map(<[u8]>::len));
-        assert_eq!(texts, [None, Some(LONGEST_MESSAGE), Some(0)]);
+        assert_eq!(texts, [None, Some(MAX_MESSAGE_BYTES), Some(0)]);
     }
 
     #[test]
     fn descriptors_are_ours_and_closed_with_the_message_however_many_there_are() {
         let socket = NotifySocket::new().unwrap();
         let (mut reader, writer) = io::pipe().unwrap();
-        let fds = [writer.as_raw_fd(); MOST_FDS + 3];
+        let fds = [writer.as_raw_fd(); MAX_FDS + 3];
         let rights = [ControlMessage::ScmRights(&fds)];
         let sender = sender(&socket);
         let part = [IoSlice::new(b"BARRIER=1")];
         sendmsg::<UnixAddr>(sender.as_raw_fd(), &part, &rights, MsgFlags::empty(), None).unwrap();
         drop(writer);
-        let mut buffer = [0; LONGEST_MESSAGE];
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
         let message = socket.receive(&mut buffer).unwrap();
-        assert_eq!(message.fds.len(), MOST_FDS, "the kernel has closed the others");
+        assert_eq!(message.fds.len(), MAX_FDS, "the kernel has closed the others");
         assert!(message.sender.is_some());
         drop(message);
         assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the writing end any more");

@@ -33,7 +33,7 @@ impl Stat {
 ///
 /// Where `/proc` is not mounted.
 pub(crate) fn scan(variable: &str) -> io::Result<ScanFacts> {
-    let mut look = Look::for_variable(variable);
+    let mut look = Scanner::for_variable(variable);
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         look.at(pid);
@@ -43,22 +43,22 @@ pub(crate) fn scan(variable: &str) -> io::Result<ScanFacts> {
 
 /// Looks at these processes alone; those that have ended are not in the facts.
 pub(crate) fn examine(variable: &str, pids: &[i32]) -> ScanFacts {
-    let mut look = Look::for_variable(variable);
+    let mut look = Scanner::for_variable(variable);
     pids.iter().for_each(|pid| look.at(*pid));
     look.facts
 }
 
 /// One look, with what is needed for each process.
-struct Look {
+struct Scanner {
     own: i32,
     prefix: Vec<u8>,
     environment: Vec<u8>,
     facts: ScanFacts,
 }
 
-impl Look {
-    fn for_variable(variable: &str) -> Look {
-        Look {
+impl Scanner {
+    fn for_variable(variable: &str) -> Scanner {
+        Scanner {
             own: i32::try_from(std::process::id()).unwrap_or(0),
             prefix: format!("{variable}=").into_bytes(),
             environment: Vec::with_capacity(16 * 1024),
@@ -81,7 +81,8 @@ impl Look {
         if read_environment(pid, &mut self.environment).is_none() {
             return;
         }
-        // The line may be older than the look at the environment: what has begun to end meanwhile has lost its memory, too.
+        // The line may be older than the look at the environment: what has begun to end meanwhile has lost its memory,
+        // too.
         if self.environment.is_empty() && (is_in_exec(&line) || is_without_memory(pid)) {
             return self.facts.in_exec.push(pid);
         }

@@ -11,8 +11,8 @@ pub(super) fn advise(start: usize, length: usize, advice: c_int) {
     };
     let (first, end) = (start.next_multiple_of(page), (start + length) & !(page - 1));
     if first < end {
-        // SAFETY: the pages are a private mapping of a file that nobody has written to, and are read again when needed; or a part
-        // of the stack that no frame is in, or of the heap that nobody has.
+        // SAFETY: the pages are a private mapping of a file that nobody has written to, and are read again when needed;
+        // or a part of the stack that no frame is in, or of the heap that nobody has.
         unsafe {
             libc::madvise(std::ptr::with_exposed_provenance_mut(first), end - first, advice);
         }

@@ -1,8 +1,8 @@
 //! Tells when what a path leads to may be another thing than before, and says whether it is: one inotify for all paths.
 //!
-//! Beside [`path_events`](super::path_events), which waits for a path to be made, this one expects everything that a new version
-//! of a file may come by: it is written, renamed over, removed and made again, a link on its way leads elsewhere (`current`
-//! of a deployment), or a directory on its way is exchanged.
+//! Beside [`path_events`](super::path_events), which waits for a path to be made, this one expects everything that a
+//! new version of a file may come by: it is written, renamed over, removed and made again, a link on its way leads
+//! elsewhere (`current` of a deployment), or a directory on its way is exchanged.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -24,11 +24,11 @@ use crate::util::sort::sort;
 /// Bytes of a file that are read at a time.
 const CHUNK: usize = 64 * 1024;
 /// Of a longer file its length and time are compared, in bytes.
-const LONGEST_READ: u64 = 256 * 1024 * 1024;
+const MAX_READ_BYTES: u64 = 256 * 1024 * 1024;
 /// Entries of a directory that are compared.
-const MOST_ENTRIES: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 /// Links that lead to other links.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// For what lies on the way: it is renamed or removed, or has lost a name.
 const ITSELF: AddWatchFlags =
@@ -107,7 +107,8 @@ impl Fingerprint {
 }
 
 fn hash_of_file(path: &Path) -> io::Result<u64> {
-    // The program's user may have linked to any file. Nothing but a number comes of it; a FIFO or device is not waited for.
+    // The program's user may have linked to any file. Nothing but a number comes of it; a FIFO or device is not waited
+    // for.
     let mut file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
@@ -115,7 +116,7 @@ fn hash_of_file(path: &Path) -> io::Result<u64> {
     }
     let mut hasher = DefaultHasher::new();
     // Files of /proc say that they are empty, or endless; and to read some of them takes from them (/proc/kmsg).
-    if found.len() > LONGEST_READ {
+    if found.len() > MAX_READ_BYTES {
         hasher.write_u64(found.len());
         hasher.write_i64(found.st_mtime());
         hasher.write_i64(found.st_mtime_nsec());
@@ -140,7 +141,7 @@ fn hash_of_file(path: &Path) -> io::Result<u64> {
 fn hash_of_directory(path: &Path) -> io::Result<u64> {
     let mut hasher = DefaultHasher::new();
     hasher.write(path.canonicalize()?.as_os_str().as_bytes());
-    let entries = fs::read_dir(path)?.take(MOST_ENTRIES).collect::<io::Result<Vec<fs::DirEntry>>>()?;
+    let entries = fs::read_dir(path)?.take(MAX_ENTRIES).collect::<io::Result<Vec<fs::DirEntry>>>()?;
     let mut names: Vec<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
     sort(&mut names);
     for name in names {
@@ -201,7 +202,7 @@ impl PathChanges {
         // Each link leads to a way of its own.
         while let Some(path) = paths.pop_front() {
             for part in path.ancestors() {
-                if part.is_symlink() && links < MOST_LINKS {
+                if part.is_symlink() && links < MAX_LINKS {
                     links += 1;
                     self.watch_entry(part, &mut watches)?;
                     let target = fs::read_link(part)?;

@@ -1,6 +1,7 @@
 //! Tells when something is made, changed or removed at a path: one inotify for all paths.
 //!
-//! Beside [`path_watch`](super::path_watch), which tells when a path leads elsewhere and is not interested in what is written.
+//! Beside [`path_watch`](super::path_watch), which tells when a path leads elsewhere and is not interested in what is
+//! written.
 
 use std::ffi::OsString;
 use std::fs;
@@ -56,7 +57,8 @@ impl FileState {
     }
 }
 
-/// Something that is watched for a path: a directory, and what is to happen to which entry of it; or what is there itself.
+/// Something that is watched for a path: a directory, and what is to happen to which entry of it; or what is there
+/// itself.
 pub type Watch = (WatchDescriptor, Option<OsString>);
 
 /// What is watched for a path.
@@ -103,7 +105,8 @@ impl PathEvents {
         }
     }
 
-    /// Begins to watch a path, or goes on with that. Look at it afterwards, so that nothing is missed. Waits for the disk.
+    /// Begins to watch a path, or goes on with that. Look at it afterwards, so that nothing is missed. Waits for the
+    /// disk.
     pub fn watch(&self, path: &Path) -> Watched {
         let mut watched = Watched { watches: Vec::new(), is_complete: true };
         let mut last = None;

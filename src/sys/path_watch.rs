@@ -1,7 +1,8 @@
 //! Tells when a path may lead elsewhere than before, without looking at it again and again.
 //!
-//! What is watched are the file and the directories on its path themselves, not what lies in them: in `/tmp`, files come and
-//! go all the time. Only where the file is missing is the nearest directory that exists watched for what is made in it.
+//! What is watched are the file and the directories on its path themselves, not what lies in them: in `/tmp`, files
+//! come and go all the time. Only where the file is missing is the nearest directory that exists watched for what is
+//! made in it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};

@@ -26,7 +26,8 @@ pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     Ok(Peer { pid: found.pid(), uid: found.uid(), gid: found.gid() })
 }
 
-/// The groups of whoever has connected: its own one, and the others that it was in when it connected. An old kernel (before
+/// The groups of whoever has connected: its own one, and the others that it was in when it connected. An old kernel
+/// (before
 /// 4.13) tells its own one alone.
 pub fn peer_groups(socket: BorrowedFd<'_>, peer: Peer) -> Box<[u32]> {
     let mut groups: Vec<libc::gid_t> = vec![0; 32];

@@ -108,8 +108,8 @@ impl PidFile {
     /// recognised by its lock being free, whatever number is in it. To be called in the process that is to
     /// hold it (after detaching).
     ///
-    /// A full disk is no error: the lock is on the file, whatever is in it, and programs must not be down for a few bytes. See
-    /// [`unwritten`](Self::unwritten).
+    /// A full disk is no error: the lock is on the file, whatever is in it, and programs must not be down for a few
+    /// bytes. See [`unwritten`](Self::unwritten).
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl PidFile {
                 if pid.is_some_and(|pid| grace.wait_for_holder(pid)) {
                     continue;
                 }
-                // Any user who can read the file can lock it: that keeps no daemon from starting. A holder that the file names is a
-                // daemon, which may have become another user (`user` in supervisord's dialect).
+                // Any user who can read the file can lock it: that keeps no daemon from starting. A holder that the
+                // file names is a daemon, which may have become another user (`user` in supervisord's dialect).
                 if let Some(holder) = lock_holder::foreign(&file).filter(|holder| pid != Some(holder.pid))
                     && is_at(&file, path)
                 {
@@ -196,9 +196,8 @@ impl PidFile {
         is_at(&self.file, &self.path)
     }
 
-    /// Writes the file again where the path no longer leads to it, or our pid could not be written; whether it was written. The pid file
-    /// of another program
-    /// that lives is left alone, though it is not locked.
+    /// Writes the file again where the path no longer leads to it, or our pid could not be written; whether it was
+    /// written. The pid file of another program that lives is left alone, though it is not locked.
     ///
     /// # Errors
     ///
@@ -237,7 +236,8 @@ impl Drop for PidFile {
     }
 }
 
-/// Opens without following a symbolic link at the last step, nor one of another user before it, and without waiting at a FIFO.
+/// Opens without following a symbolic link at the last step, nor one of another user before it, and without waiting at
+/// a FIFO.
 fn open(path: &Path) -> Result<File, PidFileError> {
     let foreign = |what| PidFileError::Foreign { path: path.to_owned(), what };
     let system = |error| PidFileError::System { path: path.to_owned(), error };
@@ -255,8 +255,8 @@ fn open(path: &Path) -> Result<File, PidFileError> {
     if file.metadata().map_err(system)?.is_file() { Ok(file) } else { Err(foreign("a special file")) }
 }
 
-/// Removes this file from its path, and no other: another daemon that has found the same may have made its own there since. What lies
-/// there is moved aside, looked at, and put back if it is another one.
+/// Removes this file from its path, and no other: another daemon that has found the same may have made its own there
+/// since. What lies there is moved aside, looked at, and put back if it is another one.
 fn take_away(path: &Path, file: &File) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".{}", std::process::id()));

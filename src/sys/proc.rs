@@ -73,7 +73,8 @@ pub fn stat(pid: i32) -> Option<Stat> {
     read_stat(pid).ok().flatten()
 }
 
-/// Whether a process has executed a program since it was made; also of one that has ended and was not reaped. `None`: unknown.
+/// Whether a process has executed a program since it was made; also of one that has ended and was not reaped. `None`:
+/// unknown.
 pub fn has_executed(pid: i32) -> Option<bool> {
     /// `PF_FORKNOEXEC`: the kernel takes it away at an exec.
     const NOT_EXECUTED: u64 = 0x40;
@@ -91,8 +92,8 @@ pub fn age(pid: i32) -> Option<Duration> {
     Some(super::time::since_boot().saturating_sub(made))
 }
 
-/// The pipes that a process writes to as its standard output and error, by their inodes. (The link is read, not followed: what
-/// is no pipe may be a file on a disk that hangs.)
+/// The pipes that a process writes to as its standard output and error, by their inodes. (The link is read, not
+/// followed: what is no pipe may be a file on a disk that hangs.)
 pub fn output_pipes(pid: i32) -> impl Iterator<Item = NonZeroU64> {
     [1, 2].into_iter().filter_map(move |number| {
         let link = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
@@ -154,8 +155,8 @@ impl ProcDirectory {
     }
 }
 
-/// How many processes the kernel has killed since the machine's start because memory was short, of all or of a cgroup. `None`
-/// where it does not tell (before Linux 4.13).
+/// How many processes the kernel has killed since the machine's start because memory was short, of all or of a cgroup.
+/// `None` where it does not tell (before Linux 4.13).
 #[cfg(feature = "http")]
 pub fn oom_kills() -> Option<u64> {
     let text = fs::read_to_string("/proc/vmstat").ok()?;
@@ -254,8 +255,9 @@ pub fn living_groups() -> io::Result<HashMap<i32, Option<i32>>> {
     Ok(groups)
 }
 
-/// The children of this process's main thread, which inherits what becomes an orphan, but for those that `is_known` knows;
-/// zombies are among them. Reads one file; where the kernel does not offer it, one for each process of the system.
+/// The children of this process's main thread, which inherits what becomes an orphan, but for those that `is_known`
+/// knows; zombies are among them. Reads one file; where the kernel does not offer it, one for each process of the
+/// system.
 pub fn other_children(is_known: impl Fn(i32) -> bool) -> Vec<i32> {
     match list_of_children().and_then(read_list) {
         Ok(list) => pids_in(&list).filter(|pid| !is_known(*pid)).collect(),

@@ -1,7 +1,7 @@
 //! A pseudo-terminal: what a program takes for the terminal that somebody sits at.
 //!
-//! Our end is both: what is read there the program has written, what is written there was typed. It says EIO while nobody has
-//! the program's end open, which is no end: a program may open its terminal again by `/dev/tty`.
+//! Our end is both: what is read there the program has written, what is written there was typed. It says EIO while
+//! nobody has the program's end open, which is no end: a program may open its terminal again by `/dev/tty`.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -38,7 +38,8 @@ pub fn open(size: WindowSize, owner: Option<u32>) -> io::Result<Pty> {
     Ok(Pty { ours, childs })
 }
 
-/// By the descriptor: the path may lead elsewhere, or nowhere where `/dev/pts` is not mounted. By the path before Linux 4.13.
+/// By the descriptor: the path may lead elsewhere, or nowhere where `/dev/pts` is not mounted. By the path before Linux
+/// 4.13.
 fn other_end(ours: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: a descriptor that is ours, and flags.

@@ -1,7 +1,7 @@
 //! Chance.
 
-/// A number that nobody can foretell, where the kernel has one to give: early in the boot of a small machine it may not. Then
-/// the time and the process id have to do.
+/// A number that nobody can foretell, where the kernel has one to give: early in the boot of a small machine it may
+/// not. Then the time and the process id have to do.
 pub fn seed() -> u32 {
     let mut bytes = [0u8; 4];
     // SAFETY: the buffer is writable and of the length that is said.

@@ -20,7 +20,7 @@ pub enum ReapScope {
 }
 
 /// How many strangers one sweep reaps at most.
-const MAX_STRANGERS: usize = 10_000;
+const MAX_UNKNOWN_CHILDREN: usize = 10_000;
 
 /// What `waitid` tells.
 enum Waited {
@@ -132,8 +132,8 @@ pub struct Swept {
     pub strangers: Vec<i32>,
 }
 
-/// Reaps this child if it is `known` and has ended: by its pid, for which the kernel need not look at all others, as it does in
-/// a [`sweep`]. `before_reaping` as there.
+/// Reaps this child if it is `known` and has ended: by its pid, for which the kernel need not look at all others, as it
+/// does in a [`sweep`]. `before_reaping` as there.
 pub fn reap_known<T, S: BuildHasher>(
     pid: i32,
     known: &HashMap<i32, T, S>,
@@ -168,7 +168,7 @@ pub fn sweep<T, S: BuildHasher>(
         };
         let owner = known.get(&pid);
         let ours = owner.is_some();
-        if !ours && (scope == ReapScope::Known || strangers.len() >= MAX_STRANGERS) {
+        if !ours && (scope == ReapScope::Known || strangers.len() >= MAX_UNKNOWN_CHILDREN) {
             exits.extend(known.keys().filter_map(|pid| reap_known(*pid, known, &mut before_reaping)));
             return Swept { exits, is_childless: false, strangers };
         }

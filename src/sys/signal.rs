@@ -23,7 +23,7 @@ static NO_GROUP_FLAG: AtomicBool = AtomicBool::new(false);
 
 /// A child that leads its own process group, and as a rule its own session.
 #[derive(Debug, Clone, Copy)]
-pub struct Leader<'fd> {
+pub struct GroupLeader<'fd> {
     /// Its pid.
     pub pid: i32,
     /// Its pidfd, where the kernel gave one.
@@ -57,7 +57,8 @@ fn outcome(result: libc::c_long) -> io::Result<GroupSignal> {
     }
 }
 
-/// A pidfd, close-on-exec, of whoever has this number now; `None` on kernels before 5.3, and where no descriptor is left.
+/// A pidfd, close-on-exec, of whoever has this number now; `None` on kernels before 5.3, and where no descriptor is
+/// left.
 pub(super) fn open_pidfd(pid: i32) -> Option<OwnedFd> {
     // SAFETY: plain numbers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -78,7 +79,7 @@ fn send_by_pidfd(pidfd: BorrowedFd<'_>, signal: u8, flags: u32) -> io::Result<Gr
 /// # Errors
 ///
 /// An invalid signal number.
-pub fn signal_leader(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
+pub fn signal_leader(leader: GroupLeader<'_>, signal: u8) -> io::Result<GroupSignal> {
     if leader.reaped {
         return Ok(GroupSignal::Gone);
     }
@@ -95,20 +96,20 @@ pub fn signal_leader(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> 
 
 /// Signals everything in the leader's process group. Signal 0 only asks.
 ///
-/// A child that has not made its group yet is signalled alone: on a busy machine it may be told to end before it has run at
-/// all.
+/// A child that has not made its group yet is signalled alone: on a busy machine it may be told to end before it has
+/// run at all.
 ///
 /// # Errors
 ///
 /// An invalid signal number.
-pub fn signal_group(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
+pub fn signal_group(leader: GroupLeader<'_>, signal: u8) -> io::Result<GroupSignal> {
     match signal_whole_group(leader, signal)? {
         GroupSignal::Gone if !leader.reaped && leader.pid > 1 => signal_leader(leader, signal),
         answer => Ok(answer),
     }
 }
 
-fn signal_whole_group(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
+fn signal_whole_group(leader: GroupLeader<'_>, signal: u8) -> io::Result<GroupSignal> {
     if signal > 64 {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
@@ -126,7 +127,7 @@ fn signal_whole_group(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal>
 }
 
 /// The way of kernels before 6.9.
-fn signal_group_by_id(leader: Leader<'_>, signal: u8) -> io::Result<GroupSignal> {
+fn signal_group_by_id(leader: GroupLeader<'_>, signal: u8) -> io::Result<GroupSignal> {
     // 0 and 1 would address ourselves and everybody.
     if leader.pid <= 1 {
         return Ok(GroupSignal::Gone);
@@ -156,8 +157,8 @@ pub fn signal_child(pid: i32, signal: u8) {
     }
 }
 
-/// As [`signal_child`], and everything else in their process groups, each once; its number stays taken for as long as the
-/// child is in it. In our own session the children alone: there others than their relatives may be in a group.
+/// As [`signal_child`], and everything else in their process groups, each once; its number stays taken for as long as
+/// the child is in it. In our own session the children alone: there others than their relatives may be in a group.
 pub fn signal_children_and_groups(children: &[proc::Stat], signal: u8) {
     // SAFETY: a plain number.
     let own_session = unsafe { libc::getsid(0) };
@@ -174,7 +175,7 @@ pub fn signal_children_and_groups(children: &[proc::Stat], signal: u8) {
 
 /// Whether nothing is left of the group, zombies included: one system call. Those of the zombies
 /// that are our children go away by the next sweep; for others see [`DeadGroups`].
-pub fn group_is_empty(leader: Leader<'_>) -> bool {
+pub fn group_is_empty(leader: GroupLeader<'_>) -> bool {
     matches!(signal_group(leader, 0), Ok(GroupSignal::Gone))
 }
 
@@ -186,7 +187,8 @@ pub fn group_is_empty(leader: Leader<'_>) -> bool {
 /// reading takes long, so that it never costs more than a twentieth of a core, however many groups are waited for.
 #[derive(Debug, Default)]
 pub struct DeadGroups {
-    /// The session of those that live in a group with members, if any do; not of groups whose session has the same number.
+    /// The session of those that live in a group with members, if any do; not of groups whose session has the same
+    /// number.
     seen: HashMap<i32, Option<i32>>,
     /// When the look began that `seen` comes from.
     looked: Option<Moment>,
@@ -203,7 +205,7 @@ impl DeadGroups {
     /// Whether the group of a leader that was reaped at `reaped` has members, none of which lives. Unknown is not
     /// dead: where `/proc` is not mounted or hides them, or no descriptor is left to read it, or it is not yet time
     /// to look again.
-    pub fn contains(&mut self, leader: Leader<'_>, reaped: Moment, now: Moment) -> bool {
+    pub fn contains(&mut self, leader: GroupLeader<'_>, reaped: Moment, now: Moment) -> bool {
         if self.again.is_none_or(|again| again <= now) {
             let groups = proc::living_groups().unwrap_or_default();
             self.seen = groups.into_iter().filter(|(group, living)| *living != Some(*group)).collect();

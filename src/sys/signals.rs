@@ -82,7 +82,7 @@ impl Listener {
 }
 
 /// What the signal handlers share with the thread that reads the signals.
-struct Heard {
+struct SignalState {
     /// How many times each signal of the table has come since it was last asked.
     counts: Box<[AtomicUsize]>,
     children: AtomicU8,
@@ -95,10 +95,11 @@ struct Heard {
 const NONE_ENDED: u8 = 0;
 /// … that one has ended, …
 const ENDED: u8 = 1;
-/// … or that whoever reaps was told so, and has not begun yet. A storm of ends is so one wake-up, whatever it takes to reap.
-const TOLD: u8 = 2;
+/// … or that whoever reaps was told so, and has not begun yet. A storm of ends is so one wake-up, whatever it takes to
+/// reap.
+const REPORTED: u8 = 2;
 
-impl Heard {
+impl SignalState {
     /// In a signal handler, as the next one: atomics and at most one system call, nothing else.
     fn note(&self, index: usize) {
         if self.counts.get(index).is_some_and(|count| count.fetch_add(1, Ordering::SeqCst) == 0) {
@@ -117,11 +118,11 @@ impl Heard {
 
 /// To be told when the children are about to be reaped: until then no further end of one wakes anybody up.
 #[derive(Clone)]
-pub struct ChildSignals(Arc<Heard>);
+pub struct ChildSignals(Arc<SignalState>);
 
 impl ChildSignals {
-    /// One that has ended, as far as its signal told: a hint, since the kernel merges the signals of several, and a stop or
-    /// anybody else may send one. Each is told once.
+    /// One that has ended, as far as its signal told: a hint, since the kernel merges the signals of several, and a
+    /// stop or anybody else may send one. Each is told once.
     pub fn take_named(&self) -> Option<i32> {
         Some(self.0.named_child.swap(0, Ordering::SeqCst)).filter(|pid| *pid > 0)
     }
@@ -149,7 +150,7 @@ static IDLE: Mutex<Idle> = Mutex::new(Idle { active: 0, flag: None, foreign: Vec
 pub struct Signals {
     table: Table,
     ids: Vec<SigId>,
-    heard: Arc<Heard>,
+    state: Arc<SignalState>,
     /// A bit for each signal without a meaning that has been reported.
     reported: AtomicU64,
 }
@@ -174,28 +175,28 @@ impl Signals {
         restore_defaults_when_idle(&mut idle)?;
         let counts = table.iter().map(|_| AtomicUsize::new(0)).collect();
         let (children, named_child) = (AtomicU8::new(NONE_ENDED), AtomicI32::new(0));
-        let heard = Arc::new(Heard { counts, children, named_child, bell });
+        let state = Arc::new(SignalState { counts, children, named_child, bell });
         idle.active += 1;
         set_idle(&idle, false);
         let foreign = idle.foreign.clone();
         drop(idle);
         let ids = Vec::with_capacity(table.len());
-        let mut signals = Signals { table, ids, heard, reported: AtomicU64::new(0) };
+        let mut signals = Signals { table, ids, state, reported: AtomicU64::new(0) };
         for (index, (number, signal)) in table.iter().enumerate() {
             if matches!(signal, Signal::Meaningless(_)) && foreign.contains(number) {
                 continue;
             }
-            let heard = Arc::clone(&signals.heard);
-            // SAFETY: see `Heard::note`; it allocates nothing, locks nothing and can't panic. Whoever sends SIGCHLD, the kernel
-            // or a process, the field of the pid is set.
+            let state = Arc::clone(&signals.state);
+            // SAFETY: see `SignalState::note`; it allocates nothing, locks nothing and can't panic. Whoever sends
+            // SIGCHLD, the kernel or a process, the field of the pid is set.
             let id = unsafe {
                 match signal {
-                    Signal::Child => register_sigaction(*number, move |info| heard.note_child(info.si_pid())),
+                    Signal::Child => register_sigaction(*number, move |info| state.note_child(info.si_pid())),
                     Signal::Terminate(_)
                     | Signal::Reload
                     | Signal::Reopen
                     | Signal::Power(_)
-                    | Signal::Meaningless(_) => register(*number, move || heard.note(index)),
+                    | Signal::Meaningless(_) => register(*number, move || state.note(index)),
                 }
             };
             signals.ids.push(id?);
@@ -205,23 +206,23 @@ impl Signals {
 
     /// For whoever reaps.
     pub fn child_signals(&self) -> ChildSignals {
-        ChildSignals(Arc::clone(&self.heard))
+        ChildSignals(Arc::clone(&self.state))
     }
 
-    /// Each signal that has come since the last call, and how many times it did at least: the kernel merges
-    /// signals of one number that are pending at the same time. [`Signal::Child`] comes once until [`ChildSignals`] expects more.
+    /// Each signal that has come since the last call, and how many times it did at least: the kernel merges signals of
+    /// one number that are pending at the same time. [`Signal::Child`] comes once until [`ChildSignals`] expects more.
     pub fn take(&self) -> impl Iterator<Item = (Signal, usize)> {
-        let heard = &self.heard;
+        let state = &self.state;
         let count = |signal: Signal, count: &AtomicUsize| match signal {
             Signal::Child => {
-                heard.children.compare_exchange(ENDED, TOLD, Ordering::SeqCst, Ordering::SeqCst).map_or(0, |_| 1)
+                state.children.compare_exchange(ENDED, REPORTED, Ordering::SeqCst, Ordering::SeqCst).map_or(0, |_| 1)
             }
             Signal::Terminate(_) | Signal::Reload | Signal::Reopen | Signal::Power(_) | Signal::Meaningless(_) => {
                 count.swap(0, Ordering::SeqCst)
             }
         };
         let signals = self.table.iter().map(|(_, signal)| *signal);
-        let came = signals.zip(&heard.counts).map(move |(signal, counted)| (signal, count(signal, counted)));
+        let came = signals.zip(&state.counts).map(move |(signal, counted)| (signal, count(signal, counted)));
         came.filter(|(_, count)| *count > 0).filter(|(signal, _)| self.is_to_be_reported(*signal))
     }
 
@@ -257,8 +258,8 @@ pub fn leave_to_others() {
     let _ = all.thread_block();
 }
 
-/// Has this thread, and those that it makes, go on with its work whatever signal comes, until this is dropped: another thread
-/// takes it, the one that acts on it, which has to be awake then anyway.
+/// Has this thread, and those that it makes, go on with its work whatever signal comes, until this is dropped: another
+/// thread takes it, the one that acts on it, which has to be awake then anyway.
 #[derive(Debug)]
 pub struct LeftToOthers {
     before: Option<SigSet>,
@@ -290,9 +291,9 @@ impl Drop for LeftToOthers {
     }
 }
 
-/// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended, and
-/// whose exit code a second SIGTERM must not change.
-pub fn ignore_when_unheard() {
+/// From now on these signals do nothing while nobody listens: for a program that ends when its supervisor has ended,
+/// and whose exit code a second SIGTERM must not change.
+pub fn ignore_hangups() {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     idle.active += 1;
     set_idle(&idle, false);

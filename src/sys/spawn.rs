@@ -1,11 +1,10 @@
 //! Making a child: `clone(CLONE_VM)`, with everything prepared before it.
 //!
-//! The cost depends neither on the size of the daemon nor on its threads, because no page table is
-//! copied and no fork handler runs. The thread that spawns waits until the child has executed
-//! its program, so that the answer is final: a [`Child`] has executed, a [`SpawnError`] says at which
-//! step and why it has not. But it waits no longer than a tenth of a second: a directory or program on a file system that
-//! hangs (NFS, FUSE) holds up nobody else, as it would with `vfork` or `posix_spawn`. Such a child is handed over as
-//! it is, see [`Child::is_late`].
+//! The cost depends neither on the size of the daemon nor on its threads, because no page table is copied and no fork
+//! handler runs. The thread that spawns waits until the child has executed its program, so that the answer is final: a
+//! [`Child`] has executed, a [`SpawnError`] says at which step and why it has not. But it waits no longer than a tenth
+//! of a second: a directory or program on a file system that hangs (NFS, FUSE) holds up nobody else, as it would with
+//! `vfork` or `posix_spawn`. Such a child is handed over as it is, see [`Child::is_late`].
 //!
 //! The child has a session of its own, the descriptors of the [`Launch`] and no others, default dispositions
 //! for all signals and an empty mask, and the limits, user, directory, umask and environment of the [`Launch`].
@@ -28,7 +27,7 @@ use super::fd_slots::FdSlots;
 use super::launch::Launch;
 use super::prepared::{self, Descriptors, PendingExec, PreparedExec};
 use super::raw;
-use super::signal::Leader;
+use super::signal::GroupLeader;
 use super::stack::Stack;
 use crate::process::{SpawnError, SpawnStage};
 
@@ -36,10 +35,10 @@ use crate::process::{SpawnError, SpawnStage};
 const CLOSED_BLINDLY_FDS: c_int = 4096;
 /// With fewer open files permitted than this, no slots are kept open.
 const MIN_NOFILE_FOR_SLOTS: u64 = 64;
-/// So many children may be under way. On a machine that is busy each waits for its turn on a processor: who waited for one before
-/// beginning the next would wait as often as there are programs. A thousand programs beside two busy loops start in 2,570 ms one
-/// by one, in 1,280 with four under way, 1,000 with sixteen, 720 with these (dinit: 620).
-const MOST_BEGUN: u64 = 32;
+/// So many children may be under way. On a machine that is busy each waits for its turn on a processor: who waited for
+/// one before beginning the next would wait as often as there are programs. A thousand programs beside two busy loops
+/// start in 2,570 ms one by one, in 1,280 with four under way, 1,000 with sixteen, 720 with these (dinit: 620).
+const MAX_SPAWNS_UNDER_WAY: u64 = 32;
 /// One of them for so many open files that are permitted: each needs a few.
 const FILES_PER_BEGUN: u64 = 64;
 /// How long a spawn waits for the child to execute its program.
@@ -54,22 +53,23 @@ const LATE_IS_RECENT: Duration = Duration::from_secs(10);
 pub struct Child {
     /// Its pid, which is the id of its process group and session as well.
     pub pid: i32,
-    /// Its pidfd, close-on-exec; `None` on kernels before 5.2, and before [`hold`](Self::hold) where the [`Spawner`] takes none.
+    /// Its pidfd, close-on-exec; `None` on kernels before 5.2, and before [`hold`](Self::hold) where the [`Spawner`]
+    /// takes none.
     pub pidfd: Option<OwnedFd>,
     /// Boxed: hardly any child has one.
     pending: Option<Box<PendingExec>>,
 }
 
 impl Child {
-    /// How long the spawn has waited if the program was not executed by then: its directory or its file lies on a
-    /// file system that does not answer, or the machine is busy. Keep the `Child` until the process was reaped, and give
-    /// it to [`Spawner::settle`] now and then.
+    /// How long the spawn has waited if the program was not executed by then: its directory or its file lies on a file
+    /// system that does not answer, or the machine is busy. Keep the `Child` until the process was reaped, and give it
+    /// to [`Spawner::reclaim_late`] now and then.
     pub fn is_late(&self) -> Option<Duration> {
         self.pending.as_ref().map(|pending| pending.waited)
     }
 
-    /// Once a late child was reaped: why it has not executed its program, if it has not. Its exit code is 127 then, or 126
-    /// where the file was there and could not be executed.
+    /// Once a late child was reaped: why it has not executed its program, if it has not. Its exit code is 127 then, or
+    /// 126 where the file was there and could not be executed.
     pub fn late_failure(&self) -> Option<SpawnError> {
         self.pending.as_ref().and_then(|pending| pending.failure())
     }
@@ -79,8 +79,9 @@ impl Child {
         Child { pid, pidfd: None, pending: None }
     }
 
-    /// Takes a pidfd, if there is none yet: to be called before it is reaped. What is left of its group can then be signalled
-    /// without hitting a stranger. Where no descriptor is left, the group is told by its number, as on old kernels.
+    /// Takes a pidfd, if there is none yet: to be called before it is reaped. What is left of its group can then be
+    /// signalled without hitting a stranger. Where no descriptor is left, the group is told by its number, as on old
+    /// kernels.
     pub fn hold(&mut self) {
         if self.pidfd.is_none() {
             self.pidfd = super::signal::open_pidfd(self.pid);
@@ -88,8 +89,8 @@ impl Child {
     }
 
     /// What the functions of [`signal`](super::signal) need to know of it; `reaped`: its exit was collected.
-    pub fn leader(&self, reaped: bool) -> Leader<'_> {
-        Leader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped, session: self.pid }
+    pub fn leader(&self, reaped: bool) -> GroupLeader<'_> {
+        GroupLeader { pid: self.pid, pidfd: self.pidfd.as_ref().map(AsFd::as_fd), reaped, session: self.pid }
     }
 }
 
@@ -151,15 +152,15 @@ impl Spawner {
             shares_table: !slots.is_empty(),
             slots,
             begun: 0,
-            most_begun: (nofile / FILES_PER_BEGUN).clamp(1, MOST_BEGUN) as usize,
+            most_begun: (nofile / FILES_PER_BEGUN).clamp(1, MAX_SPAWNS_UNDER_WAY) as usize,
             last_late: None,
             exec_wait: EXEC_WAIT,
             takes_pidfds: true,
         })
     }
 
-    /// The same for one who alone reaps his children: until then a pid is nobody else's, and a child costs one descriptor less.
-    /// See [`Child::hold`].
+    /// The same for one who alone reaps his children: until then a pid is nobody else's, and a child costs one
+    /// descriptor less. See [`Child::hold`].
     ///
     /// # Errors
     ///
@@ -188,8 +189,8 @@ impl Spawner {
         self.finish(begun)
     }
 
-    /// The first half of a [`spawn`](Self::spawn): the child is there, and on its way to exec. The caller may begin others
-    /// meanwhile; each has to be finished before anything is reaped.
+    /// The first half of a [`spawn`](Self::spawn): the child is there, and on its way to exec. The caller may begin
+    /// others meanwhile; each has to be finished before anything is reaped.
     ///
     /// # Errors
     ///
@@ -320,13 +321,13 @@ impl Spawner {
     }
 
     /// Gives back the pages that children have used, at a rest.
-    pub fn rest(&mut self) {
+    pub fn release_stacks(&mut self) {
         self.stacks.iter_mut().for_each(Stack::release);
     }
 
     /// Takes back from a late child what it no longer needs once it has executed its program: memory, and descriptors
     /// that keep its pipes open here. `true` while it may still do so.
-    pub fn settle(&mut self, child: &mut Child) -> bool {
+    pub fn reclaim_late(&mut self, child: &mut Child) -> bool {
         let Some(pending) = &child.pending else { return false };
         if !pending.is_done() {
             return true;
@@ -369,8 +370,8 @@ fn clone_child(prepared: &PreparedExec, takes_pidfd: bool) -> Result<Made, Spawn
     let no_tls = ptr::null_mut::<libc::c_void>();
     let blocked = BlockedSignals::new();
     // SAFETY: the stack is ours, large enough and used by this child alone; whoever calls keeps the stack and the plan
-    // until the child is done with them, which the kernel tells in the word; child::main keeps the rules of a process that
-    // shares our memory.
+    // until the child is done with them, which the kernel tells in the word; child::main keeps the rules of a process
+    // that shares our memory.
     let pid = unsafe { libc::clone(entry, prepared.stack.top(), flags, argument, &raw mut pidfd, no_tls, word) };
     let errno = super::errno();
     drop(blocked);

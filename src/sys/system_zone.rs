@@ -8,7 +8,8 @@ const DIRECTORIES: [&str; 3] = ["/usr/share/zoneinfo", "/share/zoneinfo", "/etc/
 
 const LOCAL_TIME: &str = "/etc/localtime";
 
-/// Why times are those of UTC although another zone is asked for, and what to do about it; `None`: they are as they should be.
+/// Why times are those of UTC although another zone is asked for, and what to do about it; `None`: they are as they
+/// should be.
 pub fn trouble() -> Option<String> {
     match std::env::var("TZ") {
         Ok(zone) => trouble_of(&zone, &directories()),

@@ -11,8 +11,8 @@ use nix::sys::socket::{
 /// Connections that may wait to be accepted, as with std.
 const BACKLOG: i32 = 128;
 
-/// Listens at the first of these addresses that can be had. One of IPv6 takes connections of IPv6 alone, so that `[::]:9001`
-/// and `0.0.0.0:9001` can be had together, by whichever program, in either order.
+/// Listens at the first of these addresses that can be had. One of IPv6 takes connections of IPv6 alone, so that
+/// `[::]:9001` and `0.0.0.0:9001` can be had together, by whichever program, in either order.
 ///
 /// # Errors
 ///

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What must come is waited for as long as this before a test gives up: the machine may be busy, or stand still for seconds.
+/// What must come is waited for as long as this before a test gives up: the machine may be busy, or stand still for
+/// seconds.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MARK: &str = "SUPERVICE_TEST_OWN_PROCESS";
 
-/// Whether something is closed, locked or listened to is known only in a process that nobody forks meanwhile: between its
-/// fork and its exec a child of another test has a copy of every descriptor.
+/// Whether something is closed, locked or listened to is known only in a process that nobody forks meanwhile: between
+/// its fork and its exec a child of another test has a copy of every descriptor.
 ///
 /// Runs `body` in a copy of the test program that runs nothing but the test `name` (the full path).
 pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
@@ -31,8 +32,9 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
     assert!(text.contains("1 passed"), "{name} was not found: wrong test name?\n{text}");
 }
 
-/// Writes a file that is to be executed. This process never has it open: a child that another test forks meanwhile would hold
-/// a copy of the descriptor until it executes its program, and the kernel executes nothing that somebody can write to.
+/// Writes a file that is to be executed. This process never has it open: a child that another test forks meanwhile
+/// would hold a copy of the descriptor until it executes its program, and the kernel executes nothing that somebody can
+/// write to.
 pub(crate) fn write_executable(path: &Path, bytes: &[u8], mode: u32) {
     let mode = format!("--mode={mode:o}");
     let mut install =

@@ -90,8 +90,8 @@ pub fn wall_clock() -> (Moment, Duration) {
     (now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The monotonic clock, the wall clock in microseconds since 1970, and how long the machine has slept: read at one moment, as
-/// far as that can be had.
+/// The monotonic clock, the wall clock in microseconds since 1970, and how long the machine has slept: read at one
+/// moment, as far as that can be had.
 pub fn all_clocks() -> (Moment, i64, Duration) {
     let mut best: Option<(Duration, Moment, i64, Duration)> = None;
     for _ in 0..CLOCK_READS {

@@ -32,9 +32,9 @@ impl Credentials {
         self.name.clone().unwrap_or_else(|| self.uid.to_string())
     }
 
-    /// Whether there is nothing to take on. An unprivileged daemon is already its own user and can't change
-    /// groups anyway, so that only those which were asked for count; root skips the calls only where they would change nothing, which keeps
-    /// containers without CAP_SETGID working.
+    /// Whether there is nothing to take on. An unprivileged daemon is already its own user and can't change groups
+    /// anyway, so that only those which were asked for count; root skips the calls only where they would change
+    /// nothing, which keeps containers without CAP_SETGID working.
     pub fn are_ours(&self) -> bool {
         // SAFETY: none of the four has preconditions.
         let (uid, euid, gid, egid) = unsafe { (libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()) };

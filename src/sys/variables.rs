@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::util::sort;
 
-/// This process's own variables at one time, by name. While many children are on their way to their programs at one time, a copy for
-/// each would leave holes in the heap for good.
+/// This process's own variables at one time, by name. While many children are on their way to their programs at one
+/// time, a copy for each would leave holes in the heap for good.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Inherited(Arc<[CString]>);
 

@@ -19,8 +19,8 @@ pub enum TimeZone {
 }
 
 impl TimeZone {
-    /// The zone of this name; without one the system's. Whoever has asked for it before gets the same; [`renew`](Self::renew)
-    /// reads its file again.
+    /// The zone of this name; without one the system's. Whoever has asked for it before gets the same;
+    /// [`renew`](Self::renew) reads its file again.
     ///
     /// # Errors
     /// There is none of that name.
@@ -110,8 +110,8 @@ unsafe extern "C" {
 
 /// Has the system's zone read again, if it is another by now.
 pub fn renew_system() {
-    // SAFETY: it takes nothing; the C library guards what it changes from its own readers, and nobody of us reads `timezone`
-    // or `tzname`.
+    // SAFETY: it takes nothing; the C library guards what it changes from its own readers, and nobody of us reads
+    // `timezone` or `tzname`.
     unsafe { tzset() };
 }
 
@@ -119,7 +119,8 @@ fn system_offset(at: i64) -> i32 {
     // Never `libc::time_t` by name: for musl that name is deprecated.
     let at = i128::from(at).try_into().unwrap_or_default();
     let mut parts = MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both pointers are valid for the call, and localtime_r keeps neither. Zero is a valid value of every field of
+    // SAFETY: both pointers are valid for the call, and localtime_r keeps neither. Zero is a valid value of every field
+    // of
     // `tm`, so `parts` is initialised even if the call fails.
     let parts = unsafe {
         libc::localtime_r(&raw const at, parts.as_mut_ptr());
@@ -141,7 +142,7 @@ mod named {
     const DIRECTORY: &str = "/usr/share/zoneinfo";
 
     /// The longest file of the database is far shorter.
-    const LONGEST_FILE: u64 = 256 * 1024;
+    const MAX_FILE_BYTES: u64 = 256 * 1024;
 
     /// A moment long after the last change that a file tells of: what comes then has to follow by rule.
     const FAR: i64 = 32_503_680_000;
@@ -188,7 +189,7 @@ mod named {
         let broken = |error: &dyn std::fmt::Display| NoZone::Broken(error.to_string());
         let mut bytes = Vec::new();
         let file = File::open(Path::new(DIRECTORY).join(name));
-        match file.and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut bytes)) {
+        match file.and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)) {
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
                 let has_directory = Path::new(DIRECTORY).is_dir();

@@ -1,8 +1,8 @@
 //! gzip (RFC 1951, 1952), as much of it as rotated logs and the web page need.
 //!
 //! Our own because it is two pages of code and two kilobytes of program, where the smallest crate adds some forty and
-//! the system's `gzip` may be missing on a board and would be a child to care for. One match is looked for at each place and
-//! the fixed code is used: logs become about a fifth, where `gzip` makes a seventh of them.
+//! the system's `gzip` may be missing on a board and would be a child to care for. One match is looked for at each
+//! place and the fixed code is used: logs become about a fifth, where `gzip` makes a seventh of them.
 
 /// How far back a match may be.
 const WINDOW: usize = 32 * 1024;

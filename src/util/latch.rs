@@ -1,7 +1,7 @@
 //! Waiting for one thing to be over.
 //!
-//! A channel would do, but its receiver spins and gives the processor away before it sleeps: each time may last a whole time
-//! slice where others are busy, as they are in a shutdown.
+//! A channel would do, but its receiver spins and gives the processor away before it sleeps: each time may last a whole
+//! time slice where others are busy, as they are in a shutdown.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// For how long it is to be seen that nothing is done, beside how long nothing was. After a stop of this process itself (SIGSTOP),
-/// or of the machine, nothing had been done for long either, by nobody's fault.
+/// For how long it is to be seen that nothing is done, beside how long nothing was. After a stop of this process itself
+/// (SIGSTOP), or of the machine, nothing had been done for long either, by nobody's fault.
 const SEEN_FOR: Duration = Duration::from_millis(500);
 
 /// When something was done last.
@@ -35,7 +35,8 @@ impl Progress {
         now.saturating_duration_since(self.last)
     }
 
-    /// Nothing was done for `limit`, and was seen not to for half a second. To be asked again and again for as long as it matters.
+    /// Nothing was done for `limit`, and was seen not to for half a second. To be asked again and again for as long as
+    /// it matters.
     pub fn has_stalled(&mut self, now: Instant, limit: Duration) -> bool {
         self.idle_for(now) >= limit && now.saturating_duration_since(*self.stall_seen.get_or_insert(now)) >= SEEN_FOR
     }

@@ -1,8 +1,8 @@
-//! A hash for maps with short keys that nobody chooses to make them slow, such as the names in a configuration: the standard
-//! library's takes several times as long. It takes eight bytes at a time, as rustc's own does.
+//! A hash for maps with short keys that nobody chooses to make them slow, such as the names in a configuration: the
+//! standard library's takes several times as long. It takes eight bytes at a time, as rustc's own does.
 //!
-//! FNV is none for these maps: of names that differ in their last letters the upper bits are the same, by which the standard
-//! library's tables tell the entries of a group apart, and most of a look-up goes into comparing names.
+//! FNV is none for these maps: of names that differ in their last letters the upper bits are the same, by which the
+//! standard library's tables tell the entries of a group apart, and most of a look-up goes into comparing names.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

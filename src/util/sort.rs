@@ -1,5 +1,5 @@
-//! The standard library's stable sort, compiled once: for each type it would make the program 3 to 5 KB larger, and nothing
-//! here is sorted often.
+//! The standard library's stable sort, compiled once: for each type it would make the program 3 to 5 KB larger, and
+//! nothing here is sorted often.
 
 use std::cmp::Ordering;
 

@@ -1,5 +1,5 @@
-//! Maps and sets as sorted lists. They are for few entries, or for keys that mostly come in rising order: each type of key or
-//! value of a `BTreeMap` makes the program 5 KB larger, one of a list 0.5 KB.
+//! Maps and sets as sorted lists. They are for few entries, or for keys that mostly come in rising order: each type of
+//! key or value of a `BTreeMap` makes the program 5 KB larger, one of a list 0.5 KB.
 
 use std::borrow::Borrow;
 

@@ -1,5 +1,5 @@
-//! Order in a directed graph: how deep each node lies, and where it runs in circles. All of it takes time in proportion to
-//! nodes and edges, and none of it recurses: a chain may be as long as there are nodes.
+//! Order in a directed graph: how deep each node lies, and where it runs in circles. All of it takes time in proportion
+//! to nodes and edges, and none of it recurses: a chain may be as long as there are nodes.
 
 /// A graph of nodes from 0 on, each with the nodes that it needs.
 pub(crate) struct Topology {

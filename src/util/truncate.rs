@@ -26,8 +26,8 @@ pub(crate) fn to_columns(text: &str, room: usize) -> Cow<'_, str> {
     Cow::Owned(text.chars().take_while(fits).chain((room > 0).then_some('…')).collect())
 }
 
-/// As much of the beginning and of the end as fits into `room` columns, with `…` between: of names of several instances the ends
-/// tell which is which.
+/// As much of the beginning and of the end as fits into `room` columns, with `…` between: of names of several instances
+/// the ends tell which is which.
 pub(crate) fn middle_to_columns(text: &str, room: usize) -> Cow<'_, str> {
     if columns(text) <= room {
         return Cow::Borrowed(text);

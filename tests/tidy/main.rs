@@ -151,6 +151,48 @@ fn no_path_is_trusted_but_in_the_files_that_say_why() {
     assert!(wrong.is_empty(), "use crate::sys::guarded_path:\n{}", wrong.join("\n"));
 }
 
+/// One word, one meaning: what was renamed to the field's own term stays renamed.
+#[test]
+fn bounds_are_named_max_and_min_and_no_retired_name_comes_back() {
+    const RETIRED: [(&str, &str); 26] = [
+        ("const MOST_", "MAX_"),
+        ("const LONGEST", "MAX_ with the unit"),
+        ("const LARGEST", "MAX_ with the unit"),
+        ("const BIGGEST", "MAX_ with the unit"),
+        ("const LEAST_", "MIN_"),
+        ("const SHORTEST", "MIN_"),
+        ("enum Leader ", "LeaderState"),
+        ("struct Leader<", "GroupLeader"),
+        ("struct Held(", "ProcessRefs"),
+        ("enum StopStage ", "StopProgress"),
+        ("struct Stage ", "ShutdownStage"),
+        ("struct Search ", "MainSearch or ScanRequest"),
+        ("Awaited {", "PendingCheck or Prerequisite"),
+        ("enum Turn ", "CheckAction"),
+        ("struct Scale ", "ScaleOverride or StoredScale"),
+        ("struct Reading ", "LoadResult or PendingRun"),
+        ("struct Eyes", "Visibility"),
+        ("struct Told ", "NotifyState or SharedEvent"),
+        ("Heard {", "OutputResumed, StreamEvent or SignalState"),
+        ("struct Door ", "ServerSocket"),
+        ("enum Fate ", "Served"),
+        ("enum Crowd ", "Quota"),
+        ("fn tell(", "handle_event, report, notify or print"),
+        ("fn tell_", "report_, notify_ or answer_"),
+        ("fn told(", "the name of what is returned"),
+        ("fn heard(", "handle_output or output_resumed"),
+    ];
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
+        for (number, line) in shipped(text) {
+            for (_, instead) in RETIRED.iter().filter(|(name, _)| line.contains(name)) {
+                wrong.push(format!("{}:{number}: name it {instead}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_file_does_two_jobs() {
     let all = sources("src").into_iter().chain(sources("bin")).chain(sources("tests"));

@@ -36,9 +36,9 @@ fn not_reached(f: &mut fmt::Formatter<'_>, act: Act, on: &Selector, members: &[(
 }
 
 /// What a right would allow: `restart web`, `apply another configuration`.
-pub(in crate::api) struct Wanted<'a>(pub(in crate::api) Right, pub(in crate::api) Option<&'a str>);
+pub(in crate::api) struct RightText<'a>(pub(in crate::api) Right, pub(in crate::api) Option<&'a str>);
 
-impl fmt::Display for Wanted<'_> {
+impl fmt::Display for RightText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0, self.1) {
             (Right::Read, Some(name)) => write!(f, "see {name}"),
@@ -87,7 +87,7 @@ impl fmt::Display for Refusal {
                 did_you_mean(f, nearest.as_deref())
             }
             Refusal::Forbidden { right, on } => {
-                write!(f, "no rule of access allows you to {}", Wanted(*right, on.as_deref()))
+                write!(f, "no rule of access allows you to {}", RightText(*right, on.as_deref()))
             }
             Refusal::ShuttingDown => f.write_str("the daemon is shutting down; nothing is started any more"),
             Refusal::NotInit => {

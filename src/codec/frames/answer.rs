@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::facts::{Configuration, Daemon, LogText};
-use super::report::{self, ChainItem, Event, Explanation, NextStep, Past, Updated};
+use super::report::{self, ChainItem, Event, Explanation, NextStep, PastItem, Updated};
 use super::{ErrorCode, ProcessStatus, STATUS_LIMIT, WaitingFor, blame, flag, frame, graph, ok, reload, status};
-use crate::api::Keeping;
+use crate::api::Persistence;
 use crate::api::{
     self, Answer, ChainStep, EventType, HistoryRow, PublicEvent, Refusal, ReloadFailure, Reply, StatusRow, WallClock,
 };
@@ -98,10 +98,10 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
 }
 
 /// Why what was to outlive the daemon does not.
-fn unsaved(keeping: &Keeping) -> Option<String> {
+fn unsaved(keeping: &Persistence) -> Option<String> {
     match keeping {
-        Keeping::Failed(why) => Some(why.to_string()),
-        Keeping::Kept | Keeping::NoDirectory | Keeping::Transient => None,
+        Persistence::Failed(why) => Some(why.to_string()),
+        Persistence::Stored | Persistence::NoDirectory | Persistence::Transient => None,
     }
 }
 
@@ -253,12 +253,12 @@ fn process_status(row: &StatusRow, now: Moment, clock: WallClock) -> ProcessStat
         waiting_for: awaited.iter().map(|awaited| WaitingFor::new(awaited, clock)).collect(),
         waiting_for_more: more,
         hook: row.hook.map(|hook| hook.hook.as_str().to_owned()),
-        status_text: row.told.as_ref().and_then(|told| told.status.as_deref()).map(str::to_owned),
+        status_text: row.notify_state.as_ref().and_then(|told| told.status.as_deref()).map(str::to_owned),
     }
 }
 
-fn past(row: &HistoryRow, clock: WallClock) -> Past<'_> {
-    Past {
+fn past(row: &HistoryRow, clock: WallClock) -> PastItem<'_> {
+    PastItem {
         time: clock.stamp(row.at),
         name: &row.program.name,
         from_state: row.from.as_str(),

@@ -93,7 +93,7 @@ impl Attached {
 /// One frame to the daemon, while it is attached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Typed {
+pub struct AttachedInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,23 +104,23 @@ pub struct Typed {
     columns: Option<u16>,
 }
 
-impl Typed {
+impl AttachedInput {
     /// This was typed.
-    pub fn keys(bytes: &[u8]) -> Typed {
+    pub fn keys(bytes: &[u8]) -> AttachedInput {
         let (text, base64) = coded(bytes);
-        Typed { text, base64, ..Typed::default() }
+        AttachedInput { text, base64, ..AttachedInput::default() }
     }
 
     /// The window has this size now.
-    pub fn resized(size: WindowSize) -> Typed {
-        Typed { rows: Some(size.rows), columns: Some(size.columns), ..Typed::default() }
+    pub fn resized(size: WindowSize) -> AttachedInput {
+        AttachedInput { rows: Some(size.rows), columns: Some(size.columns), ..AttachedInput::default() }
     }
 
     /// Reads the body of a frame.
     ///
     /// # Errors
     /// What the client is to be answered, and that is all.
-    pub fn parse(body: &[u8]) -> Result<Typed, RequestError> {
+    pub fn parse(body: &[u8]) -> Result<AttachedInput, RequestError> {
         serde_json::from_slice(body).map_err(|error| RequestError {
             code: ErrorCode::InvalidRequest,
             message: format!("while attached only \"text\", \"base64\", \"rows\" and \"columns\" are sent: {error}"),
@@ -176,20 +176,20 @@ mod tests {
         let text = r#"{"status":"ok","name":"a","exit_signal":9,"message":"killed","more":false}"#;
         assert_eq!(body(&ended.frame()), text);
         let size = WindowSize { rows: 2, columns: 3 };
-        assert_eq!(body(&Typed::resized(size).frame()), r#"{"rows":2,"columns":3}"#);
+        assert_eq!(body(&AttachedInput::resized(size).frame()), r#"{"rows":2,"columns":3}"#);
     }
 
     #[test]
     fn what_is_typed_comes_as_it_was_typed() {
         for bytes in [&b""[..], b"ls\n", b"\xff\0\x1b[A", "für".as_bytes()] {
-            let frame = Typed::keys(bytes).frame();
-            let mut back = Typed::parse(body(&frame).as_bytes()).expect("it is one");
+            let frame = AttachedInput::keys(bytes).frame();
+            let mut back = AttachedInput::parse(body(&frame).as_bytes()).expect("it is one");
             assert_eq!((back.bytes().as_slice(), back.size()), (bytes, None));
         }
         assert_eq!(
-            Typed::parse(br#"{"rows":2,"columns":3}"#).expect("one").size(),
+            AttachedInput::parse(br#"{"rows":2,"columns":3}"#).expect("one").size(),
             Some(WindowSize { rows: 2, columns: 3 })
         );
-        assert!(Typed::parse(b"[1]").is_err() && Typed::parse(br#"{"rows":-1}"#).is_err());
+        assert!(AttachedInput::parse(b"[1]").is_err() && AttachedInput::parse(br#"{"rows":-1}"#).is_err());
     }
 }

@@ -51,7 +51,8 @@ pub struct Blame {
     pub began: f64,
     /// The starts, in the order of the configuration.
     pub processes: Vec<BlameItem>,
-    /// The way to the one that was ready last of those that began with the daemon, or that are named: that one, what it waited for, what that waited for, and so on.
+    /// The way to the one that was ready last of those that began with the daemon, or that are named: that one, what it
+    /// waited for, what that waited for, and so on.
     pub critical_path: Vec<String>,
     /// There are more starts than a frame holds: the `offset` of the request that gets the rest.
     #[serde(skip_serializing_if = "Option::is_none")]

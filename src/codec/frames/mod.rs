@@ -28,7 +28,7 @@ pub use access::{Access, ProgramRights};
 pub use answer::status_document;
 pub use answer::{answer, event, event_frame, event_text, past_event};
 #[cfg(feature = "attach")]
-pub use attach::{Attached, MAX_TYPED, Typed};
+pub use attach::{Attached, AttachedInput, MAX_TYPED};
 pub use blame::{Blame, BlameItem, WaitedFor};
 pub use flag::Flag;
 pub use graph::{GraphItem, GraphNeed};

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::STATUS_LIMIT;
 
-/// The member `processes` behind what is before it: as many of the items as one frame holds. If there are more, `next` is the
+/// The member `processes` behind what is before it: as many of the items as one frame holds. If there are more, `next`
+/// is the
 /// `offset` of the request that gets them.
 pub(super) fn page(head: String, items: impl Iterator<Item = impl Serialize>, offset: usize) -> String {
     let mut text = head + "\"processes\":[";

@@ -78,7 +78,8 @@ pub struct Updated {
     pub removed: Vec<String>,
     /// Programs with new settings, sorted.
     pub changed: Vec<String>,
-    /// Those among them that were restarted, and those that were because they need these; the others take their settings without, or at their next start.
+    /// Those among them that were restarted, and those that were because they need these; the others take their
+    /// settings without, or at their next start.
     pub restarted: Vec<String>,
     /// With `confirm`: when the daemon goes back to the configuration before.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +203,7 @@ pub(super) fn ok_with(members: &str) -> Vec<u8> {
 
 /// [`HistoryItem`] as the daemon writes it: the cause by its own form, not by way of a tree of values.
 #[derive(Serialize)]
-pub(super) struct Past<'a> {
+pub(super) struct PastItem<'a> {
     pub time: f64,
     pub name: &'a str,
     pub from_state: &'static str,
@@ -219,7 +220,7 @@ pub(super) struct Explanation<'a> {
     pub name: &'a str,
     pub state: &'static str,
     pub lines: Vec<String>,
-    pub history: Vec<Past<'a>>,
+    pub history: Vec<PastItem<'a>>,
     pub stderr: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<ChainItem>,
@@ -268,7 +269,7 @@ impl From<Event<'_>> for EventItem {
 }
 
 /// As many of the newest items as one frame holds; they come newest first.
-pub(super) fn history<'a>(items: impl Iterator<Item = Past<'a>>) -> Vec<u8> {
+pub(super) fn history<'a>(items: impl Iterator<Item = PastItem<'a>>) -> Vec<u8> {
     let mut size = 0;
     let mut written: Vec<String> = Vec::new();
     for item in items {

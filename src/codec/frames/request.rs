@@ -24,10 +24,10 @@ use crate::util::did_you_mean::closest;
 pub const DEFAULT_LINES: usize = 10;
 
 /// Bytes of a log in one answer at most: six times as many in the worst of JSON still fit.
-const MOST_READ: usize = 128 * 1024;
+const MAX_READ_BYTES: usize = 128 * 1024;
 
 /// The longest time that a request can name: longer than any wait, and no clock overflows by it.
-const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
 
 /// Reads the body of a frame.
 ///
@@ -222,7 +222,8 @@ fn set_flag(fields: &Fields<'_>, is_set: bool) -> Result<Command, String> {
     Ok(Command::SetFlag { name, is_set })
 }
 
-/// All types with one of these names, in any case, whole or a part of it between underscores; every type without a name.
+/// All types with one of these names, in any case, whole or a part of it between underscores; every type without a
+/// name.
 fn event_kinds(words: &[String]) -> Result<EventKinds, String> {
     if words.is_empty() {
         return Ok(EventKinds::ALL);
@@ -266,7 +267,7 @@ fn read_log(fields: &Fields<'_>) -> Result<Watch, String> {
         Some(name) => LogSource::Process { name, stream: stream(fields)? },
         None => LogSource::Daemon,
     };
-    let length = fields.number("bytes")?.unwrap_or(MOST_READ).min(MOST_READ);
+    let length = fields.number("bytes")?.unwrap_or(MAX_READ_BYTES).min(MAX_READ_BYTES);
     let from = match fields.number("offset")? {
         Some(offset) => LogStart::At(offset as u64),
         None => LogStart::BeforeEnd(length as u64),
@@ -355,8 +356,8 @@ impl Fields<'_> {
         match self.get(key) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text.clone()]),
-            Some(Value::Array(items)) if items.len() > MOST_ITEMS => {
-                Err(format!("\"{key}\" has more than {MOST_ITEMS} strings"))
+            Some(Value::Array(items)) if items.len() > MAX_ITEMS => {
+                Err(format!("\"{key}\" has more than {MAX_ITEMS} strings"))
             }
             Some(Value::Array(items)) => {
                 let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
@@ -388,7 +389,7 @@ impl Fields<'_> {
         match self.get(key) {
             None => Ok(None),
             Some(value) => match value.as_f64().filter(|seconds| *seconds >= 0.0) {
-                Some(seconds) => Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST_SECONDS)))),
+                Some(seconds) => Ok(Some(Duration::from_secs_f64(seconds.min(MAX_SECONDS)))),
                 None => Err(format!("\"{key}\" must be a number of seconds")),
             },
         }
@@ -401,14 +402,14 @@ impl Fields<'_> {
 }
 
 /// Parameters of a request that are looked at; more than any command has.
-pub(super) const MOST_PARAMETERS: usize = 32;
+pub(super) const MAX_PARAMETERS: usize = 32;
 
 /// Strings in an array of a request: enough to name every process.
-pub(super) const MOST_ITEMS: usize = 16 * 1024;
+pub(super) const MAX_ITEMS: usize = 16 * 1024;
 
-/// A request as read: an object keeps its first [`MOST_PARAMETERS`] members, an array of strings in it its first items, one more
-/// than [`MOST_ITEMS`] at most. Of another array only a null is kept, which shows that it is another one, and all else inside the
-/// request is left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
+/// A request as read: an object keeps its first [`MAX_PARAMETERS`] members, an array of strings in it its first items,
+/// one more than [`MAX_ITEMS`] at most. Of another array only a null is kept, which shows that it is another one, and
+/// all else inside the request is left empty. A megabyte of `[0,0,…` would otherwise take sixteen times its size here.
 pub(super) struct Shallow(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Shallow {
@@ -464,7 +465,7 @@ impl<'de> Visitor<'de> for ShallowVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut kept = Vec::new();
-        while self.depth == 1 && kept.len() <= MOST_ITEMS {
+        while self.depth == 1 && kept.len() <= MAX_ITEMS {
             let Some(item) = items.next_element_seed(ShallowVisitor { depth: 2 })? else {
                 return Ok(Value::Array(kept));
             };
@@ -481,7 +482,7 @@ impl<'de> Visitor<'de> for ShallowVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
-        while self.depth == 0 && fields.len() < MOST_PARAMETERS {
+        while self.depth == 0 && fields.len() < MAX_PARAMETERS {
             let Some(key) = members.next_key::<String>()? else { return Ok(Value::Object(fields)) };
             fields.insert(key, members.next_value_seed(ShallowVisitor { depth: 1 })?);
         }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::request::{MOST_ITEMS, MOST_PARAMETERS, Shallow};
+use super::request::{MAX_ITEMS, MAX_PARAMETERS, Shallow};
 use super::*;
 use crate::api::{
     self, Act, Announcement, Answer, Changes, Command, EventKinds, EventType, FlagRow, HistoryRow, LogLevel, LogSource,
@@ -108,7 +108,7 @@ fn reports_are_these_bytes_on_the_wire() {
     };
     let why = api::Why {
         completed: false,
-        told: None,
+        notify_state: None,
         bystanders: None,
         pid: None,
         paused: None,
@@ -517,12 +517,12 @@ fn a_request_keeps_little_of_a_megabyte_of_small_values() {
     assert_eq!(value["x"], Value::Array(vec![Value::Null]));
     let list = format!(r#"{{"command":"graph","names":[{}""]}}"#, "\"\",".repeat(300_000));
     let Shallow(value) = serde_json::from_str(&list).expect("JSON");
-    assert_eq!(value["names"].as_array().map(Vec::len), Some(MOST_ITEMS + 1));
+    assert_eq!(value["names"].as_array().map(Vec::len), Some(MAX_ITEMS + 1));
     let error = parse(list.as_bytes()).expect_err("too many");
     assert_eq!(error.message, "graph: \"names\" has more than 16384 strings");
     let members: String = (0..100_000).map(|number| format!("\"{number}\":0,")).collect();
     let Shallow(value) = serde_json::from_str(&format!("{{{members}\"z\":0}}")).expect("JSON");
-    assert_eq!(value.as_object().map(Map::len), Some(MOST_PARAMETERS));
+    assert_eq!(value.as_object().map(Map::len), Some(MAX_PARAMETERS));
 }
 
 proptest::proptest! {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::WallClock;
-use crate::process::Awaited;
+use crate::process::Prerequisite;
 
 /// Something that a process waits for before it is executed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,8 @@ pub struct WaitingFor {
     /// Of a process: its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Of a process: what has to hold of it: `ready`, `started`, `healthy` or `completed`. Of a condition: itself, as it is written.
+    /// Of a process: what has to hold of it: `ready`, `started`, `healthy` or `completed`. Of a condition: itself, as
+    /// it is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// Of a process: its state.
@@ -35,10 +36,10 @@ pub struct WaitingFor {
 }
 
 impl WaitingFor {
-    pub(super) fn new(awaited: &Awaited, clock: WallClock) -> WaitingFor {
+    pub(super) fn new(awaited: &Prerequisite, clock: WallClock) -> WaitingFor {
         match awaited {
-            Awaited::StartSlot => WaitingFor { kind: "start_slot".to_owned(), ..WaitingFor::default() },
-            Awaited::Process { name, condition, state, retry } => WaitingFor {
+            Prerequisite::StartSlot => WaitingFor { kind: "start_slot".to_owned(), ..WaitingFor::default() },
+            Prerequisite::Process { name, condition, state, retry } => WaitingFor {
                 kind: "process".to_owned(),
                 name: Some(name.to_string()),
                 condition: Some(condition.as_str().to_owned()),
@@ -48,7 +49,7 @@ impl WaitingFor {
                 retry_at: retry.map(|(_, _, at)| clock.seconds(at)),
                 detail: None,
             },
-            Awaited::Outside { condition, detail } => WaitingFor {
+            Prerequisite::Outside { condition, detail } => WaitingFor {
                 kind: "condition".to_owned(),
                 condition: Some(condition.to_string()),
                 detail: detail.as_deref().map(str::to_owned),

@@ -49,7 +49,8 @@ impl HeadReader {
     /// Why it is none.
     pub fn take(&mut self, input: &mut Vec<u8>) -> Result<Option<Head>, Malformed> {
         let begin = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        // Who begins with a handshake of TLS waits for an answer, and would wait for as long as a request may take to arrive.
+        // Who begins with a handshake of TLS waits for an answer, and would wait for as long as a request may take to
+        // arrive.
         if input.get(begin).is_some_and(|first| !first.is_ascii_graphic()) {
             return Err(bad("this is no HTTP request; TLS is for a proxy in front"));
         }

@@ -1,8 +1,8 @@
 //! HTTP/1.1 and 1.0 as pure code: what is on the wire, without a socket.
 //!
-//! A request comes in two steps. [`HeadReader`] finds the end of its head and parses it once; whoever reads decides by the
-//! [`Head`] whether the body may come at all, and takes it when it is there whole. Answers are written by [`Response`], and
-//! piece by piece by [`StreamHead`] and [`chunk`].
+//! A request comes in two steps. [`HeadReader`] finds the end of its head and parses it once; whoever reads decides by
+//! the [`Head`] whether the body may come at all, and takes it when it is there whole. Answers are written by
+//! [`Response`], and piece by piece by [`StreamHead`] and [`chunk`].
 
 mod credentials;
 mod date;

@@ -12,7 +12,8 @@ pub enum ByteRange {
 }
 
 impl Head {
-    /// The part that is asked for; `None`: all of it. What is no range, or several at a time, asks for all, as everywhere.
+    /// The part that is asked for; `None`: all of it. What is no range, or several at a time, asks for all, as
+    /// everywhere.
     pub fn range(&self) -> Option<ByteRange> {
         let (first, last) = self.text("range")?.strip_prefix("bytes=")?.trim().split_once('-')?;
         let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));

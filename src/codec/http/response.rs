@@ -105,8 +105,8 @@ impl StreamHead {
         self
     }
 
-    /// Its bytes. The pieces follow as [`chunk`]s, but in HTTP/1.0, where they follow as they are, and the connection's end is
-    /// theirs.
+    /// Its bytes. The pieces follow as [`chunk`]s, but in HTTP/1.0, where they follow as they are, and the connection's
+    /// end is theirs.
     pub fn write(&self, delivery: Delivery) -> Vec<u8> {
         let keep_alive = delivery.keep_alive && delivery.minor > 0;
         let mut bytes = head(Status::Ok, self.content_type, &self.fields, Delivery { keep_alive, ..delivery });
@@ -132,7 +132,8 @@ pub fn chunk(piece: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Everything that all answers have. What they hold may not be taken for a page, and is kept by nobody who is not told otherwise.
+/// Everything that all answers have. What they hold may not be taken for a page, and is kept by nobody who is not told
+/// otherwise.
 fn head(
     status: Status,
     content_type: &str,

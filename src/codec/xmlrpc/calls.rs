@@ -100,16 +100,16 @@ pub(super) struct LogRange {
     pub(super) length: Option<usize>,
 }
 
-/// Bytes of a log in one answer at most: a client that wants more asks for the next part. supervisord's clients expect a whole log,
-/// and can't be told that there is more of it.
-const MOST_OF_A_LOG: u32 = 16 * 1024 * 1024;
+/// Bytes of a log in one answer at most: a client that wants more asks for the next part. supervisord's clients expect
+/// a whole log, and can't be told that there is more of it.
+const MAX_LOG_BYTES: u32 = 16 * 1024 * 1024;
 
 impl LogRange {
     /// As supervisord reads an offset and a length.
     pub(super) fn new(offset: i64, length: i64) -> Result<LogRange, Fault> {
         match (u64::try_from(offset), usize::try_from(length)) {
             (Ok(offset), Ok(length)) => {
-                let length = if length == 0 { MOST_OF_A_LOG as usize } else { length.min(MOST_OF_A_LOG as usize) };
+                let length = if length == 0 { MAX_LOG_BYTES as usize } else { length.min(MAX_LOG_BYTES as usize) };
                 Ok(LogRange { from: LogStart::At(offset), length: Some(length) })
             }
             (Err(_), Ok(0)) => Ok(LogRange::end(offset.unsigned_abs())),
@@ -120,8 +120,8 @@ impl LogRange {
     /// The last bytes, this many.
     pub(super) fn end(bytes: u64) -> LogRange {
         LogRange {
-            from: LogStart::BeforeEnd(bytes.min(u64::from(MOST_OF_A_LOG))),
-            length: Some(MOST_OF_A_LOG as usize),
+            from: LogStart::BeforeEnd(bytes.min(u64::from(MAX_LOG_BYTES))),
+            length: Some(MAX_LOG_BYTES as usize),
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::util::sort;
 /// The method whose parameters are calls.
 const MULTICALL: &str = "system.multicall";
 
-/// The results of a multicall take so many bytes, and the last of them comes on top; what is left of it then is not done. One
-/// request could otherwise ask for the table of all processes thousands of times.
-const MOST_RESULT_BYTES: usize = 16 * 1024 * 1024;
+/// The results of a multicall take so many bytes, and the last of them comes on top; what is left of it then is not
+/// done. One request could otherwise ask for the table of all processes thousands of times.
+const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The signal that only asks whether there is somebody to get one.
 const NO_SIGNAL: &str = "0";
@@ -96,7 +96,7 @@ impl Multi {
     /// The next call; a fault where there is no room for what it comes to.
     fn next(&mut self) -> Option<Result<Call, Fault>> {
         let call = self.left.pop_front()?;
-        if self.bytes < MOST_RESULT_BYTES {
+        if self.bytes < MAX_RESULT_BYTES {
             return Some(inner_call(call));
         }
         let why = "not done: the results of the calls before take 16 MiB; send this call in another request";
@@ -122,7 +122,7 @@ impl Exchange {
     /// Takes the answer to what was asked.
     pub fn answered(&mut self, answer: Answer, clock: LocalClock) -> Step {
         let Some(waiting) = self.waiting.take() else { return Step::Done(Err(FaultCode::Failed.bare())) };
-        let step = self.go_on(waiting, answer, clock);
+        let step = self.advance(waiting, answer, clock);
         self.settle(step)
     }
 
@@ -263,7 +263,7 @@ impl Exchange {
         self.ask(request, Waiting::Plain(call))
     }
 
-    fn go_on(&mut self, waiting: Waiting, answer: Answer, clock: LocalClock) -> Step {
+    fn advance(&mut self, waiting: Waiting, answer: Answer, clock: LocalClock) -> Step {
         match waiting {
             Waiting::Plain(call) => match (call, answer) {
                 (Call::AllConfigInfo, Ok(Reply::Configuration(rows))) => self.settings(rows),
@@ -406,8 +406,8 @@ impl Exchange {
     }
 }
 
-/// As supervisord goes through several, be it to start or to stop them: by the priority of the groups, within a group by that of
-/// the programs. Where these are equal, as they stand in the file.
+/// As supervisord goes through several, be it to start or to stop them: by the priority of the groups, within a group
+/// by that of the programs. Where these are equal, as they stand in the file.
 fn sort_by_priority(rows: &mut Vec<(StatusRow, bool)>) {
     let programs: Vec<Arc<ProgramConfig>> = rows.iter().map(|(row, _)| Arc::clone(&row.program)).collect();
     let mut firsts: HashMap<&str, usize, QuickState> = HashMap::default();

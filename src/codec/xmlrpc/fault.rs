@@ -1,4 +1,5 @@
-//! Faults: the numbers that supervisord's clients know. A number comes from the type of a refusal, never from its sentence.
+//! Faults: the numbers that supervisord's clients know. A number comes from the type of a refusal, never from its
+//! sentence.
 
 use super::value::Value;
 use crate::api::{Refusal, ReloadFailure, Unreached};

@@ -14,7 +14,8 @@ pub fn has_no_log(program: &ProgramConfig, stream: StreamKind) -> bool {
     }
 }
 
-/// The log that has been read is not there although there should be one: of a run that has written nothing, nobody misses it.
+/// The log that has been read is not there although there should be one: of a run that has written nothing, nobody
+/// misses it.
 pub fn is_missing(file: LogPlace, size: u64, has_run: bool) -> bool {
     file == LogPlace::Missing && !(has_run && size == 0)
 }

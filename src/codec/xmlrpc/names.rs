@@ -28,8 +28,8 @@ impl Namespec {
         Namespec { group: written.clone(), process: None, written }
     }
 
-    /// Asks which process is meant, to do with it what needs this right; `None`: it is the name of none. We may have more than
-    /// one name for it.
+    /// Asks which process is meant, to do with it what needs this right; `None`: it is the name of none. We may have
+    /// more than one name for it.
     pub(super) fn find(&self, right: Right) -> Option<Request> {
         let names = match self.process.as_ref()? {
             process if *process == self.group => vec![process.clone()],

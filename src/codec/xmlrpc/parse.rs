@@ -8,9 +8,9 @@ use super::value::{MethodCall, Value};
 use crate::util::base64;
 
 /// How deep arrays and structs may lie in one another.
-const MOST_LEVELS: usize = 32;
+const MAX_LEVELS: usize = 32;
 /// Values of one call at most, those inside others included.
-const MOST_VALUES: usize = 10_000;
+const MAX_VALUES: usize = 10_000;
 
 /// Why a body is no call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
     /// What is in a `value` that was opened, and its end.
     fn value(&mut self, level: usize) -> Result<Value, Malformed> {
         self.values += 1;
-        if level > MOST_LEVELS || self.values > MOST_VALUES {
+        if level > MAX_LEVELS || self.values > MAX_VALUES {
             return Err(Malformed::TooMuch);
         }
         let mut text = String::new();

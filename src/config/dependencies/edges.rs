@@ -44,7 +44,8 @@ impl<'p> Names<'p> {
     }
 }
 
-/// The dependencies of all programs, process by process. Names that are none and have to be known are told to `unknown`.
+/// The dependencies of all programs, process by process. Names that are none and have to be known are told to
+/// `unknown`.
 /// `None`: there are more than `most`.
 pub(crate) fn edges<'p, P: Borrow<ProgramConfig>>(
     programs: &'p [P],

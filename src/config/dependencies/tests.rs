@@ -168,8 +168,8 @@ fn loaded(programs: u32) -> Duration {
     taken
 }
 
-/// 10,000 programs with 50,000 dependencies: a tenth of a second each for the load and the check in a release build. However slow the
-/// machine, ten times as many take ten times as long, and not a hundred times.
+/// 10,000 programs with 50,000 dependencies: a tenth of a second each for the load and the check in a release build.
+/// However slow the machine, ten times as many take ten times as long, and not a hundred times.
 #[test]
 fn ten_thousand_programs_with_fifty_thousand_dependencies_are_loaded_quickly() {
     let few = (0..3).map(|_| loaded(1_000)).min().expect("three");

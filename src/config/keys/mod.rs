@@ -1,5 +1,5 @@
-//! The table of all keys. The reader, the plan of a reload and the checks for unknown keys go through it; tests hold the
-//! README, the man page and the defaults of the models against it.
+//! The table of all keys. The reader, the plan of a reload and the checks for unknown keys go through it; tests hold
+//! the README, the man page and the defaults of the models against it.
 //!
 //! A new key is one field with its default in [`crate::models`], one row here, and the code that uses the field.
 

@@ -75,8 +75,8 @@ pub(crate) fn command(program: &mut ProgramConfig, given: &mut Given<'_>) -> Res
     }
 }
 
-/// The words of a command; of one that quotes nothing the first alone, which is what is looked at: to split it needs no memory
-/// for the others.
+/// The words of a command; of one that quotes nothing the first alone, which is what is looked at: to split it needs no
+/// memory for the others.
 fn first_words(command: &str) -> Result<Vec<String>, SplitError> {
     if command.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'\\')) {
         return split_command(command);

@@ -129,7 +129,8 @@ pub(crate) struct Rare {
     pub also: Spellings,
     /// Its field in the output of `--check --json` (a dot leads into an object), where that is not its name.
     pub field: Option<&'static str>,
-    /// Its default in supervisord's dialect as it would be written in a file, where it is another than that of the models.
+    /// Its default in supervisord's dialect as it would be written in a file, where it is another than that of the
+    /// models.
     pub there: Option<&'static str>,
 }
 
@@ -240,9 +241,9 @@ macro_rules! field {
 }
 
 /// A row: `SECTION NAME => FIELD = PARSER; SCOPE RELOAD; DEFAULT; HELP`. Further spellings stand in brackets before the
-/// arrow, and behind `as` what `--check --json` calls the field where that is not its path; another default of supervisord's
-/// dialect stands behind `there`. `FIELD by FUNCTION` has the function set the field itself; `FIELD elsewhere` leaves that to
-/// other code.
+/// arrow, and behind `as` what `--check --json` calls the field where that is not its path; another default of
+/// supervisord's dialect stands behind `there`. `FIELD by FUNCTION` has the function set the field itself; `FIELD
+/// elsewhere` leaves that to other code.
 macro_rules! key {
     ($section:ident $name:literal $([$($also:expr),+])? $(as $called:literal)? => $field:ident $(. $within:ident)* = $parse:expr; $($rest:tt)+) => {
         key!(@ $section, $name, [$($($also),+)?], [$($called)?], $field $(. $within)*,

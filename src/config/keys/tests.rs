@@ -1,5 +1,5 @@
-//! The table against what must agree with it: the models, their defaults, a file that sets every key, the README and the
-//! man page.
+//! The table against what must agree with it: the models, their defaults, a file that sets every key, the README and
+//! the man page.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,8 +55,8 @@ fn program_fields(program: &ProgramConfig) -> BTreeMap<String, Value> {
         program.as_object_mut().expect("an object").entry(name).or_insert(defaults);
     }
     program.as_object_mut().expect("an object").entry("stop_scope").or_insert("run".into());
-    // The name is the section's, the priority of its group another section's, and whether a key is there is in no file; nor is what a
-    // dialect decides.
+    // The name is the section's, the priority of its group another section's, and whether a key is there is in no file;
+    // nor is what a dialect decides.
     fields(&program, &["name", "group_priority", "serverurl_given", "ignores_early_exits"])
 }
 
@@ -174,7 +174,7 @@ fn only_rows_that_are_read_elsewhere_have_no_reader() {
 struct Documented {
     name: &'static str,
     /// It is of supervisord's dialect alone.
-    is_theirs: bool,
+    is_supervisord: bool,
     default: &'static str,
     help: &'static str,
 }
@@ -183,8 +183,13 @@ fn documented<C>(rows: &'static [KeyRow<C>], section: Section) -> Vec<Documented
     let rows = rows.iter().filter(|row| row.section == section);
     // That of the only dialect that knows the key.
     let default = |row: &KeyRow<C>| row.only.and_then(|dialect| row.default_in(dialect)).unwrap_or(row.default);
-    rows.map(|row| Documented { name: row.name, is_theirs: row.only.is_some(), default: default(row), help: row.help })
-        .collect()
+    rows.map(|row| Documented {
+        name: row.name,
+        is_supervisord: row.only.is_some(),
+        default: default(row),
+        help: row.help,
+    })
+    .collect()
 }
 
 /// The rows of the README's table. A key of standard error that is like its twin of standard output shares the line.
@@ -267,7 +272,7 @@ fn the_man_page_names_each_key_with_its_default() {
     // Some of its keys are called as those of the daemon's own socket.
     let (_, fcgi_page) = page.split_once(".Sh SECTIONS [fcgi-program:NAME]").expect("the section");
     let fcgi = fcgi.iter().map(|key| (key, fcgi_page));
-    let others = keys.iter().map(|key| (key, if key.is_theirs { theirs } else { page.as_str() }));
+    let others = keys.iter().map(|key| (key, if key.is_supervisord { theirs } else { page.as_str() }));
     for (key, part) in others.chain(fcgi) {
         let text = item(part, key.name, &all);
         let text = text.unwrap_or_else(|| panic!("supervice.conf.5 lacks `.It Cm {}`", key.name));

@@ -19,21 +19,21 @@ use super::ConnId;
 #[cfg(feature = "http")]
 use super::STACK;
 #[cfg(feature = "http")]
-use super::doors::{DoorChange, Place};
+use super::sockets::{Place, SocketChange};
 use crate::api::{Announcement, Answer, RequestId};
 #[cfg(feature = "http")]
 use crate::codec::http::{Response, Status};
-use crate::control::changes::{ChangesLooked, WatchedPath};
-#[cfg(feature = "http")]
-use crate::control::door::Door;
+use crate::control::announcements::{AnnouncementQueue, Follower};
 use crate::control::feed::Source;
-use crate::control::names::Looked;
+use crate::control::names::NamesInspected;
 use crate::control::network_waits::AwaitedNetwork;
-use crate::control::news::{Follower, News};
-use crate::control::path_waits::{AwaitedPath, PathLooked};
+use crate::control::path_waits::{AwaitedPath, PathInspected};
 use crate::control::ready_pipes::ReadyRun;
 #[cfg(feature = "http")]
-use crate::control::web::{Gate, Step, Work};
+use crate::control::server_socket::ServerSocket;
+use crate::control::watched_paths::{PathsInspected, WatchedPath};
+#[cfg(feature = "http")]
+use crate::control::web::{AccessGate, Step, Work};
 #[cfg(feature = "http")]
 use crate::models::HttpAddress;
 #[cfg(feature = "http")]
@@ -45,25 +45,25 @@ pub(super) enum Message {
     Feed(ConnId, Arc<dyn Source>),
     #[cfg(feature = "http")]
     Worked(ConnId, Box<Step>),
-    Looked(Box<Looked>),
+    NamesInspected(Box<NamesInspected>),
     AwaitReady(ReadyRun, PipeReader),
     ForgetReady(ReadyRun),
     AwaitPath(AwaitedPath),
     AwaitNetwork(AwaitedNetwork),
     ForgetConditions(ReadyRun),
-    PathLooked(PathLooked),
+    PathInspected(PathInspected),
     WatchChanges(ReadyRun, Arc<[WatchedPath]>),
     ForgetChanges(ReadyRun),
-    ChangesLooked(ChangesLooked),
+    PathsInspected(PathsInspected),
     ListenNotify(NotifySocket),
     ReadNotifications(ReadyRun),
     ReadBeforeEnds,
     LookAtNames,
     WatchClock(bool),
     EndStreams,
-    News(Pace),
+    AnnouncementQueue(Pace),
     #[cfg(feature = "http")]
-    ChangeDoors(DoorChange),
+    ChangeSockets(SocketChange),
     RemoveSockets,
     Shutdown(Instant),
 }
@@ -88,11 +88,11 @@ pub(super) enum Payload {
 /// The way to the io thread; nothing waits for it.
 #[derive(Clone)]
 pub struct ServerHandle {
-    /// Without a limit of its own: what can wait here is limited by the connections, which have one request under way each, by
-    /// their feeds (see [`ServerHandle::feed`]), and by the runs that are watched.
+    /// Without a limit of its own: what can wait here is limited by the connections, which have one request under way
+    /// each, by their feeds (see [`ServerHandle::feed`]), and by the runs that are watched.
     pub(super) messages: Sender<Message>,
     pub(super) waker: Arc<Waker>,
-    pub(super) news: Arc<News>,
+    pub(super) news: Arc<AnnouncementQueue>,
     /// How many clients there are.
     #[cfg(feature = "http")]
     pub(super) connections: Arc<AtomicUsize>,
@@ -101,14 +101,14 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// Children have ended. Reports what programs have told of themselves by now, and behind it that this was done. `false`: the
-    /// io thread has ended, and reports nothing.
+    /// Children have ended. Reports what programs have told of themselves by now, and behind it that this was done.
+    /// `false`: the io thread has ended, and reports nothing.
     pub fn read_before_ends(&self) -> bool {
         self.try_send(Message::ReadBeforeEnds)
     }
 
     /// Looks whether the socket and the pid file are there, and makes anew what has gone.
-    pub fn look_at_names(&self) {
+    pub fn check_names(&self) {
         self.send(Message::LookAtNames);
     }
 
@@ -178,8 +178,9 @@ impl ServerHandle {
         self.send(Message::WatchClock(watch));
     }
 
-    /// Has the io thread remove the files of its sockets while others still end: it takes as long as the file system takes. Who has
-    /// connected is served, and a socket in the abstract namespace keeps the next daemon away until the [end](Self::shutdown).
+    /// Has the io thread remove the files of its sockets while others still end: it takes as long as the file system
+    /// takes. Who has connected is served, and a socket in the abstract namespace keeps the next daemon away until the
+    /// [end](Self::shutdown).
     pub fn remove_sockets(&self) {
         self.send(Message::RemoveSockets);
     }
@@ -212,26 +213,26 @@ impl ServerHandle {
     /// From now on this one is told of what happens.
     pub fn follow(&self, follower: Follower) {
         self.news.follow(follower);
-        self.send(Message::News(Pace::Now));
+        self.send(Message::AnnouncementQueue(Pace::Now));
     }
 
     /// It is told no more.
     pub fn unfollow(&self, request: RequestId) {
         self.news.unfollow(request);
-        self.send(Message::News(Pace::Now));
+        self.send(Message::AnnouncementQueue(Pace::Now));
     }
 
     /// Something has happened: those who follow are to be told. Takes as long for many of them as for one.
     pub fn happened(&self, announcement: &Arc<Announcement>) {
         if self.news.happened(announcement) {
-            self.send(Message::News(Pace::Gathered));
+            self.send(Message::AnnouncementQueue(Pace::Gathered));
         }
     }
 
     /// Nothing happens any more.
     pub fn end_news(&self) {
         self.news.end();
-        self.send(Message::News(Pace::Now));
+        self.send(Message::AnnouncementQueue(Pace::Now));
     }
 
     /// Ends what is answered bit by bit, but for root and the daemon's own user on this machine.
@@ -245,17 +246,17 @@ impl ServerHandle {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Opens, changes and closes doors. Waits until it is done, and gives back what removes the files of those that were
-    /// closed: the io thread does not wait for a disk.
+    /// Opens, changes and closes sockets. Waits until it is done, and gives back what removes the files of those that
+    /// were closed: the io thread does not wait for a disk.
     #[cfg(feature = "http")]
-    pub fn change_doors(
+    pub fn change_sockets(
         &self,
         close: Vec<HttpAddress>,
-        open: Vec<Door>,
-        gates: Vec<(Place, Arc<Gate>)>,
+        open: Vec<ServerSocket>,
+        gates: Vec<(Place, Arc<AccessGate>)>,
     ) -> Vec<SocketGuard> {
         let (done, closed) = bounded(1);
-        self.send(Message::ChangeDoors(DoorChange { close, open, gates, done }));
+        self.send(Message::ChangeSockets(SocketChange { close, open, gates, done }));
         closed.recv().unwrap_or_default()
     }
 

@@ -9,10 +9,10 @@ use mio::{Interest, Token};
 use super::handle::{Message, Pace, Payload};
 use super::{
     CHANGES, CLOCK, ConnId, NETWORK, NOTIFICATIONS, PATHS, ReadyRun, Server, ServerEvent, clock, report_changes,
-    report_path, tell,
+    report_notification, report_path,
 };
 use crate::control::client::Client;
-use crate::control::path_waits::PathNews;
+use crate::control::path_waits::PathReport;
 use crate::process::ReadyReport;
 use crate::sys::clock_watch::ClockWatch;
 use crate::sys::notify_socket::NotifySocket;
@@ -32,12 +32,12 @@ impl Server {
             #[cfg(feature = "http")]
             Message::Worked(conn, step) => {
                 if let Some(client) = self.clients.get_mut(&conn) {
-                    client.worked(*step);
+                    client.work_done(*step);
                     self.serve(now, conn);
                 }
             }
-            Message::Looked(looked) => {
-                if let Some(listener) = self.names.looked(*looked, now, self.poll.registry()) {
+            Message::NamesInspected(inspected) => {
+                if let Some(listener) = self.names.inspected(*inspected, now, self.poll.registry()) {
                     self.replace_listener(listener, now);
                 }
             }
@@ -54,34 +54,35 @@ impl Server {
             Message::AwaitPath(awaited) => {
                 self.path_waits.add(self.poll.registry(), PATHS, awaited, report_path(&self.report));
             }
-            Message::PathLooked(looked) => {
-                let news = self.path_waits.looked(self.poll.registry(), looked, now, || report_path(&self.report));
-                self.tell_of_path(news);
+            Message::PathInspected(inspected) => {
+                let news =
+                    self.path_waits.inspected(self.poll.registry(), inspected, now, || report_path(&self.report));
+                self.report_path(news);
             }
             Message::WatchChanges(run, paths) => {
                 self.changes.add(self.poll.registry(), CHANGES, run, paths, report_changes(&self.report));
             }
             Message::ForgetChanges(run) => self.changes.remove(self.poll.registry(), run),
-            Message::ChangesLooked(looked) => {
-                if let Some((run, path)) = self.changes.looked(looked, now) {
+            Message::PathsInspected(inspected) => {
+                if let Some((run, path)) = self.changes.inspected(inspected, now) {
                     (self.sink)(ServerEvent::Changed(run, path));
                 }
             }
             Message::ListenNotify(socket) => self.listen_notify(socket),
             Message::ReadNotifications(run) => {
-                self.notifications.read_all(|read| tell(&self.sink, read));
+                self.notifications.read_all(|read| report_notification(&self.sink, read));
                 (self.sink)(ServerEvent::NotificationsRead(run));
             }
             Message::ReadBeforeEnds => self.read_before_ends(),
-            Message::LookAtNames => self.names.look_now(now),
+            Message::LookAtNames => self.names.inspect_now(now),
             Message::WatchClock(watch) => self.watch_clock(watch),
-            Message::News(Pace::Now) => self.hand_out(),
-            Message::News(Pace::Gathered) => self.hand_out_soon(now),
+            Message::AnnouncementQueue(Pace::Now) => self.hand_out(),
+            Message::AnnouncementQueue(Pace::Gathered) => self.hand_out_soon(now),
             Message::EndStreams => self.end_streams(),
             #[cfg(feature = "http")]
-            Message::ChangeDoors(change) => self.change_doors(change, now),
+            Message::ChangeSockets(change) => self.change_sockets(change, now),
             Message::RemoveSockets => {
-                self.doors.iter_mut().for_each(|door| drop(door.guard.take()));
+                self.sockets.iter_mut().for_each(|socket| drop(socket.guard.take()));
                 self.names.remove_socket();
             }
             Message::Shutdown(end) => self.begin_end(end, now),
@@ -98,31 +99,31 @@ impl Server {
         self.serve(now, conn);
     }
 
-    fn tell_of_path(&self, news: Option<PathNews>) {
+    fn report_path(&self, news: Option<PathReport>) {
         match news {
-            Some(PathNews::Ready(run)) => (self.sink)(ServerEvent::Readiness(run, ReadyReport::Ready)),
-            Some(PathNews::Seen { run, condition, is_there }) => {
+            Some(PathReport::Ready(run)) => (self.sink)(ServerEvent::Readiness(run, ReadyReport::Ready)),
+            Some(PathReport::Seen { run, condition, is_there }) => {
                 (self.sink)(ServerEvent::ConditionSeen { run, condition, is_there });
             }
             None => {}
         }
     }
 
-    /// What programs have told before they ended is told before their ends are. What was written after the poll of this turn is
-    /// not among its events.
+    /// What programs have told before they ended is told before their ends are. What was written after the poll of this
+    /// turn is not among its events.
     fn read_before_ends(&mut self) {
         let sink = &self.sink;
         self.ready_pipes.read_all(self.poll.registry(), |run, report| sink(ServerEvent::Readiness(run, report)));
-        self.notifications.read_all(|read| tell(sink, read));
+        self.notifications.read_all(|read| report_notification(sink, read));
         sink(ServerEvent::ReadBeforeEnds);
     }
 
     /// Takes nothing more: what is answered is still sent, until `end`.
     fn begin_end(&mut self, end: Instant, now: Instant) {
         self.ending = Some(end);
-        for mut door in self.doors.drain(..) {
-            let _ = self.poll.registry().deregister(door.source());
-            self.guards.extend(door.guard.take());
+        for mut socket in self.sockets.drain(..) {
+            let _ = self.poll.registry().deregister(socket.source());
+            self.guards.extend(socket.guard.take());
         }
         self.hand_out();
         self.end_feeds(now);

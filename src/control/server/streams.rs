@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::{ConnId, Server};
 use crate::control::connection::PIECES_A_TURN;
-use crate::control::event_feed::MOST_EVENTS;
+use crate::control::event_feed::MAX_EVENTS;
 use crate::control::feed::Source;
 
-/// What happens is gathered for so long before those who follow are told. A start or a stop is several events, and each client
-/// costs a call of the system and a wake-up of its reader: with one for all of them a crowd of readers takes no CPU from the
-/// programs just when they start.
+/// What happens is gathered for so long before those who follow are told. A start or a stop is several events, and each
+/// client costs a call of the system and a wake-up of its reader: with one for all of them a crowd of readers takes no
+/// CPU from the programs just when they start.
 const GATHERED_FOR: Duration = Duration::from_millis(20);
 
 impl Server {
@@ -41,12 +41,13 @@ impl Server {
         }
     }
 
-    /// Nothing comes into any feed any more: what lies there, with its end, is sent as far as the client takes it at once.
+    /// Nothing comes into any feed any more: what lies there, with its end, is sent as far as the client takes it at
+    /// once.
     pub(super) fn end_feeds(&mut self, now: Instant) {
-        const MOST_TURNS: usize = 2 * MOST_EVENTS / PIECES_A_TURN;
+        const MAX_TURNS: usize = 2 * MAX_EVENTS / PIECES_A_TURN;
         let streams = self.clients.iter().filter(|(_, client)| client.is_streaming()).map(|(conn, _)| *conn);
         for conn in streams.collect::<Vec<ConnId>>() {
-            for _ in 0..MOST_TURNS {
+            for _ in 0..MAX_TURNS {
                 self.serve(now, conn);
                 if !self.unfinished.contains(&conn) {
                     break;

@@ -7,8 +7,8 @@ use super::*;
 use crate::api::{Act, Announcement, Command, EventKinds, RequestId, Selector};
 use crate::codec::frames;
 use crate::codec::frames::{HEADER, Head, MAX_FRAME};
+use crate::control::announcements::Follower;
 use crate::control::connection::PIECES_A_TURN;
-use crate::control::news::Follower;
 use crate::models::ProgramConfig;
 use crate::process::{Cause, Moment, ProcessState, Transition};
 
@@ -47,7 +47,8 @@ impl Fixture {
             | ServerEvent::NotificationsRead(_)
             | ServerEvent::ReadBeforeEnds => {}
         });
-        let handle = start_with(Some(Door::control(listener)), Names::default(), sink, limits).expect("a server");
+        let handle =
+            start_with(Some(ServerSocket::control(listener)), Names::default(), sink, limits).expect("a server");
         let (hold, held) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {
@@ -238,7 +239,8 @@ fn a_busy_client_is_not_taken_for_a_stuck_one() {
     }
 }
 
-/// Whether the client was as quick as it has to be, and was served for four times as long as the server's stall_timeout.
+/// Whether the client was as quick as it has to be, and was served for four times as long as the server's
+/// stall_timeout.
 fn stays_busy(stall_timeout: Duration) -> bool {
     let limits = Limits { connections: 512, per_user: 64, remote: 128, stall_timeout, grace: TEST_TIMEOUT };
     let fixture = Fixture::new(limits);

@@ -4,15 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::gate::{Entry, Gate, Seat};
-use super::guard::{Barred, check_change, check_host};
+use super::gate::{AccessGate, LoginCount, LoginResult};
+use super::guard::{Forbidden, check_change, check_host};
 use super::router::{self, Handler};
 use super::step::{Context, Next, Step, Stream, Work};
 use crate::api::{Answer, Request, WallClock};
 use crate::codec::http::{
     self, CONTINUE, Delivery, Head, HeadReader, LAST_CHUNK, MAX_HEAD, Malformed, Method, Response, Status, chunk,
 };
-use crate::control::connection::{Fate, PIECES_A_TURN, REQUESTS_PER_VISIT};
+use crate::control::connection::{PIECES_A_TURN, REQUESTS_PER_VISIT, Served};
 use crate::control::feed::{self, Source};
 use crate::control::link::{CHUNK, Link};
 use crate::control::peer::Who;
@@ -33,7 +33,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const ANONYMOUS_BODY: usize = 64 * 1024;
 
 /// Letters of a name in the log.
-const LONGEST_NAME: usize = 32;
+const MAX_NAME_CHARS: usize = 32;
 
 /// Where a request has got to.
 enum Phase {
@@ -42,7 +42,7 @@ enum Phase {
     /// Its body is not there whole.
     Body(Box<Arriving>),
     /// The dispatcher has been asked.
-    InWork { delivery: Delivery, is_browser: bool, then: Then },
+    InWork { delivery: Delivery, is_browser: bool, then: OnAnswer },
     /// Its answer is held back for a while.
     Delayed { until: Instant, response: Vec<u8> },
     /// It is answered bit by bit.
@@ -61,10 +61,10 @@ struct Arriving {
 type Admitted = (Handler, Option<Arc<str>>);
 
 /// What a request is answered that does not come in, and whether that is held back.
-type TurnedAway = (Response, bool);
+type Rejected = (Response, bool);
 
 /// What becomes of an answer of the dispatcher.
-enum Then {
+enum OnAnswer {
     Next(Next),
     Stream(Stream),
     /// A thread answers.
@@ -72,23 +72,23 @@ enum Then {
 }
 
 /// What a request asks of somebody else.
-pub(in crate::control) enum Asks {
+pub(in crate::control) enum WebWork {
     Dispatcher(Request),
     Thread(Work),
 }
 
 /// Hands that over, with the name that its sender has logged in with.
-type Take<'t> = &'t mut dyn FnMut(Asks, Option<&str>);
+type Take<'t> = &'t mut dyn FnMut(WebWork, Option<&str>);
 
 pub(in crate::control) struct WebConnection {
-    gate: Arc<Gate>,
+    gate: Arc<AccessGate>,
     who: Who,
     reader: HeadReader,
     phase: Phase,
     /// Of the request in work.
     user: Option<Arc<str>>,
     /// Of who has logged in last.
-    seat: Option<Seat>,
+    login: Option<LoginCount>,
     /// When something of a stream was sent for the last time.
     told: Instant,
     has_asked: bool,
@@ -99,26 +99,26 @@ pub(in crate::control) struct WebConnection {
     /// Its answer is written: it is closed then at the latest.
     lingers_until: Option<Instant>,
     answered: Option<Answer>,
-    worked: Option<Step>,
+    work_done: Option<Step>,
     feed: Option<Arc<dyn Source>>,
 }
 
 impl WebConnection {
-    pub(in crate::control) fn new(gate: Arc<Gate>, who: Who, now: Instant) -> WebConnection {
+    pub(in crate::control) fn new(gate: Arc<AccessGate>, who: Who, now: Instant) -> WebConnection {
         WebConnection {
             gate,
             who,
             reader: HeadReader::default(),
             phase: Phase::Head,
             user: None,
-            seat: None,
+            login: None,
             told: now,
             has_asked: false,
             closing: false,
             lingers: false,
             lingers_until: None,
             answered: None,
-            worked: None,
+            work_done: None,
             feed: None,
         }
     }
@@ -129,7 +129,7 @@ impl WebConnection {
 
     /// It is answered bit by bit.
     pub(in crate::control) fn is_streaming(&self) -> bool {
-        matches!(self.phase, Phase::Streaming { .. } | Phase::InWork { then: Then::Stream(_), .. })
+        matches!(self.phase, Phase::Streaming { .. } | Phase::InWork { then: OnAnswer::Stream(_), .. })
     }
 
     /// Nothing is in work, half read or half written, and it has asked before.
@@ -137,14 +137,14 @@ impl WebConnection {
         self.has_asked && matches!(self.phase, Phase::Head) && link.input.is_empty() && !link.wants_write()
     }
 
-    /// Takes no more requests. Whether there is an answer to be sent before it is closed.
-    pub(in crate::control) fn retire(&mut self, link: &Link) -> bool {
+    /// BodyKind no more requests. Whether there is an answer to be sent before it is closed.
+    pub(in crate::control) fn drain(&mut self, link: &Link) -> bool {
         self.closing = true;
         let is_at_work = matches!(self.phase, Phase::InWork { .. } | Phase::Delayed { .. }) && !self.is_streaming();
         is_at_work || link.wants_write() && !self.is_streaming()
     }
 
-    /// Takes no more requests: what is answered is still written, but for what the client does not take.
+    /// BodyKind no more requests: what is answered is still written, but for what the client does not take.
     pub(in crate::control) fn finish(&mut self, link: &mut Link) {
         self.closing = true;
         link.input = Vec::new();
@@ -155,21 +155,21 @@ impl WebConnection {
         self.feed = None;
     }
 
-    /// Takes the feed that answers the request in work, or learns that there is more in it.
+    /// BodyKind the feed that answers the request in work, or learns that there is more in it.
     pub(in crate::control) fn feed(&mut self, feed: Arc<dyn Source>) {
         if matches!(self.phase, Phase::InWork { .. } | Phase::Streaming { .. }) {
             self.feed = Some(feed);
         }
     }
 
-    /// Takes the answer of the dispatcher.
+    /// BodyKind the answer of the dispatcher.
     pub(in crate::control) fn answer(&mut self, answer: Answer) {
         self.answered = Some(answer);
     }
 
-    /// Takes what a thread has come to.
-    pub(in crate::control) fn worked(&mut self, step: Step) {
-        self.worked = Some(step);
+    /// BodyKind what a thread has come to.
+    pub(in crate::control) fn work_done(&mut self, step: Step) {
+        self.work_done = Some(step);
     }
 
     /// Until when its answer, which is a refusal, is held back.
@@ -230,26 +230,26 @@ impl WebConnection {
         now: Instant,
         clock: WallClock,
         take: Take<'_>,
-    ) -> Fate {
+    ) -> Served {
         let mut turns = 0;
         loop {
             let limit = self.limit(link.wants_write());
-            let Ok(read) = link.fill(|_| limit) else { return Fate::Over };
+            let Ok(read) = link.fill(|_| limit) else { return Served::Over };
             let moved = self.advance(link, now, clock, take);
             let had_output = link.wants_write();
-            let Ok(flushed) = link.flush() else { return Fate::Over };
-            let Ok(pieces) = self.pump(link, now) else { return Fate::Over };
+            let Ok(flushed) = link.flush() else { return Served::Over };
+            let Ok(pieces) = self.pump(link, now) else { return Served::Over };
             let progress = moved || (had_output && flushed) || pieces > 0;
             if progress {
                 link.stuck_since = None;
             }
             if !(read || progress) {
-                return self.rest(link, now);
+                return self.wait_for_more(link, now);
             }
             link.last_active = now;
             turns += 1;
             if turns == REQUESTS_PER_VISIT || pieces == PIECES_A_TURN {
-                return Fate::Unfinished;
+                return Served::Unfinished;
             }
         }
     }
@@ -270,7 +270,7 @@ impl WebConnection {
         }
     }
 
-    /// Takes the next step, if there is one to be taken.
+    /// BodyKind the next step, if there is one to be taken.
     fn advance(&mut self, link: &mut Link, now: Instant, clock: WallClock, take: Take<'_>) -> bool {
         match std::mem::replace(&mut self.phase, Phase::Head) {
             Phase::Head if self.closing => {
@@ -300,7 +300,9 @@ impl WebConnection {
             Phase::InWork { delivery, is_browser, then } => {
                 match self.outcome(then, Context { clock, is_browser }) {
                     Ok(step) => self.step(link, step, delivery, is_browser, take),
-                    Err(Then::Stream(stream)) if self.feed.is_some() => self.begin_stream(link, stream, delivery, now),
+                    Err(OnAnswer::Stream(stream)) if self.feed.is_some() => {
+                        self.begin_stream(link, stream, delivery, now)
+                    }
                     Err(then) => {
                         self.phase = Phase::InWork { delivery, is_browser, then };
                         return false;
@@ -346,26 +348,26 @@ impl WebConnection {
     }
 
     /// What the request in work has come to; what it waits for where that is still to come.
-    fn outcome(&mut self, then: Then, context: Context) -> Result<Step, Then> {
+    fn outcome(&mut self, then: OnAnswer, context: Context) -> Result<Step, OnAnswer> {
         match (then, self.answered.take()) {
-            (Then::Work, _) => self.worked.take().ok_or(Then::Work),
-            (Then::Next(next), Some(answer)) => Ok(next(answer, context)),
-            (Then::Stream(stream), Some(answer)) => Ok((stream.refused)(answer, context)),
-            (then @ (Then::Next(_) | Then::Stream(_)), None) => Err(then),
+            (OnAnswer::Work, _) => self.work_done.take().ok_or(OnAnswer::Work),
+            (OnAnswer::Next(next), Some(answer)) => Ok(next(answer, context)),
+            (OnAnswer::Stream(stream), Some(answer)) => Ok((stream.refused)(answer, context)),
+            (then @ (OnAnswer::Next(_) | OnAnswer::Stream(_)), None) => Err(then),
         }
     }
 
     fn step(&mut self, link: &mut Link, step: Step, delivery: Delivery, is_browser: bool, take: Take<'_>) {
         let (asks, then) = match step {
             Step::Respond(response) => return self.respond(link, &response, delivery),
-            Step::Ask(request, next) => (Asks::Dispatcher(request), Then::Next(next)),
-            Step::Work(work) => (Asks::Thread(work), Then::Work),
+            Step::Ask(request, next) => (WebWork::Dispatcher(request), OnAnswer::Next(next)),
+            Step::Work(work) => (WebWork::Thread(work), OnAnswer::Work),
             // What it would be answered is not known without beginning it, and then it would have to be ended.
             Step::Stream(_, stream) if delivery.head_only => {
                 self.closing = true;
                 return link.send(stream.head.write(Delivery { keep_alive: false, ..delivery }));
             }
-            Step::Stream(request, stream) => (Asks::Dispatcher(request), Then::Stream(stream)),
+            Step::Stream(request, stream) => (WebWork::Dispatcher(request), OnAnswer::Stream(stream)),
         };
         self.phase = Phase::InWork { delivery, is_browser, then };
         take(asks, self.user.as_deref());
@@ -398,7 +400,7 @@ impl WebConnection {
             head_only: is_head,
             now: clock.wall.as_secs(),
         };
-        let judged = self.judge(&head).and_then(|(handler, user)| match self.take_seat(user.as_ref()) {
+        let judged = self.admit_request(&head).and_then(|(handler, user)| match self.count_login(user.as_ref()) {
             true => Ok((handler, user)),
             false => {
                 self.closing = true;
@@ -431,20 +433,20 @@ impl WebConnection {
     }
 
     /// Counts this connection as one of this user; `false`: he has as many as he may.
-    fn take_seat(&mut self, user: Option<&Arc<str>>) -> bool {
+    fn count_login(&mut self, user: Option<&Arc<str>>) -> bool {
         if let Some(user) = user
-            && self.seat.as_ref().is_none_or(|seat| seat.user != *user)
+            && self.login.as_ref().is_none_or(|login| login.user != *user)
         {
-            self.seat = self.gate.seats.take(user);
-            return self.seat.is_some();
+            self.login = self.gate.logins.take(user);
+            return self.login.is_some();
         }
         true
     }
 
     /// Who serves this request, and who has sent it.
-    fn judge(&self, head: &Head) -> Result<Admitted, TurnedAway> {
+    fn admit_request(&self, head: &Head) -> Result<Admitted, Rejected> {
         let error = |status, message: &str| Response::error(status, message, is_browser(head));
-        let barred = |Barred { status, message }: Barred| (error(status, &message), false);
+        let barred = |Forbidden { status, message }: Forbidden| (error(status, &message), false);
         check_host(&self.gate, head).map_err(barred)?;
         let resource = router::find(&head.target.segments);
         let user = if self.gate.open_probes && resource.is_some_and(|resource| resource.is_probe) {
@@ -475,12 +477,12 @@ impl WebConnection {
     /// Who it is; or whether he has tried and failed.
     fn log_in(&self, head: &Head) -> Result<Option<Arc<str>>, bool> {
         match self.gate.enter(head.credentials()) {
-            Entry::Open => Ok(None),
-            Entry::User(name) => Ok(Some(name)),
-            Entry::Unknown => Err(false),
-            Entry::Wrong(name) => {
+            LoginResult::Open => Ok(None),
+            LoginResult::User(name) => Ok(Some(name)),
+            LoginResult::Unknown => Err(false),
+            LoginResult::Wrong(name) => {
                 let name = name.unwrap_or_default();
-                let name: String = name.chars().filter(|letter| !letter.is_control()).take(LONGEST_NAME).collect();
+                let name: String = name.chars().filter(|letter| !letter.is_control()).take(MAX_NAME_CHARS).collect();
                 log::warn!("{}: a wrong password or token for '{name}'", self.who);
                 Err(true)
             }
@@ -496,7 +498,7 @@ impl WebConnection {
         Ok(pieces)
     }
 
-    /// Takes from the feed what can be written at once; whether there was anything.
+    /// BodyKind from the feed what can be written at once; whether there was anything.
     fn gather(&mut self, link: &mut Link, now: Instant, pieces: &mut usize) -> bool {
         let before = *pieces;
         while *pieces < PIECES_A_TURN && link.gathers() {
@@ -525,28 +527,30 @@ impl WebConnection {
     }
 
     /// Nothing more can be done now: what is the connection waiting for?
-    fn rest(&mut self, link: &mut Link, now: Instant) -> Fate {
+    fn wait_for_more(&mut self, link: &mut Link, now: Instant) -> Served {
         let (is_head, is_writing) = (matches!(self.phase, Phase::Head), link.wants_write());
         if is_head && !is_writing && (self.closing || link.read_closed) {
             if !self.lingers || link.read_closed {
-                return Fate::Over;
+                return Served::Over;
             }
             // Closed with something unread, the connection would be reset, and the answer might be lost with it.
             if self.lingers_until.is_none() {
                 self.lingers_until = Some(now + LINGER);
                 link.end_output();
-                return Fate::Unfinished;
+                return Served::Unfinished;
             }
-            return Fate::Lives;
+            return Served::Lives;
         }
         let has_gone = link.read_closed
             && match &self.phase {
                 Phase::Body(_) => true,
-                Phase::Streaming { stream, .. } | Phase::InWork { then: Then::Stream(stream), .. } => stream.is_endless,
+                Phase::Streaming { stream, .. } | Phase::InWork { then: OnAnswer::Stream(stream), .. } => {
+                    stream.is_endless
+                }
                 Phase::Head | Phase::InWork { .. } | Phase::Delayed { .. } => false,
             };
         if has_gone || link.hung_up {
-            return Fate::Over;
+            return Served::Over;
         }
         let is_arriving = match &self.phase {
             Phase::Head => !link.input.is_empty() || (!self.has_asked && self.gate.is_remote),
@@ -554,7 +558,7 @@ impl WebConnection {
             Phase::InWork { .. } | Phase::Delayed { .. } | Phase::Streaming { .. } => false,
         };
         link.stuck_since = if is_writing || is_arriving { link.stuck_since.or(Some(now)) } else { None };
-        Fate::Lives
+        Served::Lives
     }
 }
 

@@ -1,5 +1,5 @@
-//! Whether the command of a program can be executed, as supervisord looks before a start. It asks disks: not to be called on the
-//! io thread.
+//! Whether the command of a program can be executed, as supervisord looks before a start. It asks disks: not to be
+//! called on the io thread.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};

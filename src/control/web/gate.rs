@@ -1,4 +1,4 @@
-//! Who gets in at a door: names, passwords and tokens.
+//! Who gets in at a socket: names, passwords and tokens.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +26,8 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// Reads `{SHA256}hex`, `{SHA}hex`, or a password. What looks like a hash and is none is a password, as in supervisord.
+    /// Reads `{SHA256}hex`, `{SHA}hex`, or a password. What looks like a hash and is none is a password, as in
+    /// supervisord.
     pub fn parse(text: &str) -> Secret {
         let hash = text.strip_prefix("{SHA256}").and_then(bytes_of).map(Secret::Sha256);
         let hash = hash.or_else(|| text.strip_prefix("{SHA}").and_then(bytes_of).map(Secret::Sha1));
@@ -75,9 +76,9 @@ struct Offered<'t> {
     sha256: [u8; 32],
 }
 
-/// The rules of a door.
+/// The rules of a socket.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub struct AccessGate {
     /// Who may log in; empty: everybody may use it, unless it is closed.
     pub users: Vec<User>,
     /// Nobody may use it, because the users are not known.
@@ -89,40 +90,40 @@ pub struct Gate {
     /// Whether we live and are ready is told to everybody.
     pub open_probes: bool,
     /// The number of connections of each user who has logged in.
-    pub seats: Arc<Seats>,
+    pub logins: Arc<LoginCounts>,
 }
 
 /// The number of connections of each user who has logged in.
 #[derive(Debug, Default)]
-pub struct Seats(Mutex<SortedMap<Arc<str>, usize>>);
+pub struct LoginCounts(Mutex<SortedMap<Arc<str>, usize>>);
 
-impl Seats {
+impl LoginCounts {
     fn lock(&self) -> MutexGuard<'_, SortedMap<Arc<str>, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more connection of this user; `None`: he has as many as he may.
-    pub(super) fn take(self: &Arc<Seats>, user: &Arc<str>) -> Option<Seat> {
+    pub(super) fn take(self: &Arc<LoginCounts>, user: &Arc<str>) -> Option<LoginCount> {
         let mut taken = self.lock();
         let count = taken.get(user).copied().unwrap_or(0);
         if count >= CONNECTIONS_PER_USER {
             return None;
         }
         taken.insert(Arc::clone(user), count + 1);
-        Some(Seat { user: Arc::clone(user), seats: Arc::clone(self) })
+        Some(LoginCount { user: Arc::clone(user), logins: Arc::clone(self) })
     }
 }
 
 /// A connection of somebody who has logged in, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct LoginCount {
     pub(super) user: Arc<str>,
-    seats: Arc<Seats>,
+    logins: Arc<LoginCounts>,
 }
 
-impl Drop for Seat {
+impl Drop for LoginCount {
     fn drop(&mut self) {
-        let mut taken = self.seats.lock();
+        let mut taken = self.logins.lock();
         match taken.get(&self.user).copied() {
             Some(count) if count > 1 => drop(taken.insert(Arc::clone(&self.user), count - 1)),
             Some(_) | None => drop(taken.remove(&self.user)),
@@ -132,7 +133,7 @@ impl Drop for Seat {
 
 /// The result of checking a request's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum LoginResult {
     /// Nobody is asked for his name here.
     Open,
     /// It is this one.
@@ -143,26 +144,26 @@ pub(super) enum Entry {
     Wrong(Option<String>),
 }
 
-impl Gate {
+impl AccessGate {
     /// Somebody has to log in.
     pub fn asks_for_a_password(&self) -> bool {
         self.is_closed || !self.users.is_empty()
     }
 
     /// Whether the other one has the same rules.
-    pub fn is_same(&self, other: &Gate) -> bool {
-        let facts = |gate: &Gate| (gate.is_remote, gate.open_probes, gate.is_closed);
+    pub fn is_same(&self, other: &AccessGate) -> bool {
+        let facts = |gate: &AccessGate| (gate.is_remote, gate.open_probes, gate.is_closed);
         facts(self) == facts(other) && self.users == other.users && self.hosts == other.hosts
     }
 
     /// Whether this is somebody who may come in. `sent`: what a head has for credentials.
-    pub(super) fn enter(&self, sent: Option<Option<Credentials>>) -> Entry {
+    pub(super) fn enter(&self, sent: Option<Option<Credentials>>) -> LoginResult {
         if !self.asks_for_a_password() {
-            return Entry::Open;
+            return LoginResult::Open;
         }
         let (name, text) = match sent {
-            None => return Entry::Unknown,
-            Some(None) => return Entry::Wrong(None),
+            None => return LoginResult::Unknown,
+            Some(None) => return LoginResult::Wrong(None),
             Some(Some(Credentials::Basic { user, password })) => (Some(user), password),
             Some(Some(Credentials::Bearer(token))) => (None, token),
         };
@@ -179,7 +180,7 @@ impl Gate {
                 found = Some(Arc::clone(&user.name));
             }
         }
-        found.map_or(Entry::Wrong(name), Entry::User)
+        found.map_or(LoginResult::Wrong(name), LoginResult::User)
     }
 }
 
@@ -187,9 +188,9 @@ impl Gate {
 mod tests {
     use super::*;
 
-    fn gate(users: &[(&str, &str)]) -> Gate {
+    fn gate(users: &[(&str, &str)]) -> AccessGate {
         let users = users.iter().map(|(name, secret)| User { name: (*name).into(), secret: Secret::parse(secret) });
-        Gate { users: users.collect(), ..Gate::default() }
+        AccessGate { users: users.collect(), ..AccessGate::default() }
     }
 
     fn basic(user: &str, password: &str) -> Option<Option<Credentials>> {
@@ -209,13 +210,17 @@ mod tests {
             ("odd", "{SHA}82AB876D1387BFAFE46CC1C8A2EF074EAE50CB1D"),
         ]);
         for user in ["plain", "sha"] {
-            assert_eq!(gate.enter(basic(user, "thepassword")), Entry::User(user.into()), "{user}");
+            assert_eq!(gate.enter(basic(user, "thepassword")), LoginResult::User(user.into()), "{user}");
         }
-        assert_eq!(gate.enter(basic("odd", "thepassword")), Entry::Wrong(Some("odd".to_owned())), "no upper case");
-        assert_eq!(gate.enter(basic("sha256", "thepassword")), Entry::Wrong(Some("sha256".to_owned())));
-        assert_eq!(gate.enter(basic("plain", "thepasswor")), Entry::Wrong(Some("plain".to_owned())));
-        assert_eq!(gate.enter(basic("nobody", "thepassword")), Entry::Wrong(Some("nobody".to_owned())));
-        assert_eq!((gate.enter(None), gate.enter(Some(None))), (Entry::Unknown, Entry::Wrong(None)));
+        assert_eq!(
+            gate.enter(basic("odd", "thepassword")),
+            LoginResult::Wrong(Some("odd".to_owned())),
+            "no upper case"
+        );
+        assert_eq!(gate.enter(basic("sha256", "thepassword")), LoginResult::Wrong(Some("sha256".to_owned())));
+        assert_eq!(gate.enter(basic("plain", "thepasswor")), LoginResult::Wrong(Some("plain".to_owned())));
+        assert_eq!(gate.enter(basic("nobody", "thepassword")), LoginResult::Wrong(Some("nobody".to_owned())));
+        assert_eq!((gate.enter(None), gate.enter(Some(None))), (LoginResult::Unknown, LoginResult::Wrong(None)));
     }
 
     #[test]
@@ -223,36 +228,37 @@ mod tests {
         // Of the text "abc".
         let hash = "{SHA256}ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let gate = gate(&[("a", "{SHA}00"), ("b", hash)]);
-        assert_eq!(gate.enter(bearer("abc")), Entry::User("b".into()));
-        assert_eq!(gate.enter(basic("b", "abc")), Entry::User("b".into()));
-        assert_eq!(gate.enter(bearer(hash)), Entry::Wrong(None));
-        assert_eq!(gate.enter(bearer("")), Entry::Wrong(None));
+        assert_eq!(gate.enter(bearer("abc")), LoginResult::User("b".into()));
+        assert_eq!(gate.enter(basic("b", "abc")), LoginResult::User("b".into()));
+        assert_eq!(gate.enter(bearer(hash)), LoginResult::Wrong(None));
+        assert_eq!(gate.enter(bearer("")), LoginResult::Wrong(None));
     }
 
     #[test]
     fn one_user_has_so_many_connections_and_another_one_his_own() {
-        let (seats, [bob, eve]) = (Arc::<Seats>::default(), ["bob", "eve"].map(Arc::<str>::from));
-        let mut taken: Vec<Seat> = (0..CONNECTIONS_PER_USER).map(|_| seats.take(&bob).expect("a seat")).collect();
-        assert!(seats.take(&bob).is_none());
-        let other = seats.take(&eve).expect("a seat of his own");
+        let (logins, [bob, eve]) = (Arc::<LoginCounts>::default(), ["bob", "eve"].map(Arc::<str>::from));
+        let mut taken: Vec<LoginCount> =
+            (0..CONNECTIONS_PER_USER).map(|_| logins.take(&bob).expect("a seat")).collect();
+        assert!(logins.take(&bob).is_none());
+        let other = logins.take(&eve).expect("a seat of his own");
         taken.pop();
-        assert!(seats.take(&bob).is_some());
+        assert!(logins.take(&bob).is_some());
         drop((taken, other));
-        assert_eq!(seats.lock().keys().count(), 0);
+        assert_eq!(logins.lock().keys().count(), 0);
     }
 
     #[test]
     fn without_users_nobody_is_asked() {
-        let gate = Gate::default();
-        assert_eq!((gate.enter(None), gate.enter(basic("", ""))), (Entry::Open, Entry::Open));
+        let gate = AccessGate::default();
+        assert_eq!((gate.enter(None), gate.enter(basic("", ""))), (LoginResult::Open, LoginResult::Open));
         assert!(!gate.asks_for_a_password());
     }
 
     #[test]
     fn a_closed_one_lets_nobody_in() {
-        let gate = Gate { is_closed: true, ..Gate::default() };
+        let gate = AccessGate { is_closed: true, ..AccessGate::default() };
         let tried = [gate.enter(None), gate.enter(basic("", "")), gate.enter(bearer(""))];
-        assert_eq!(tried, [Entry::Unknown, Entry::Wrong(Some(String::new())), Entry::Wrong(None)]);
-        assert!(gate.asks_for_a_password() && !gate.is_same(&Gate::default()));
+        assert_eq!(tried, [LoginResult::Unknown, LoginResult::Wrong(Some(String::new())), LoginResult::Wrong(None)]);
+        assert!(gate.asks_for_a_password() && !gate.is_same(&AccessGate::default()));
     }
 }

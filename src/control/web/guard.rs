@@ -1,11 +1,11 @@
 //! What a browser may have been talked into: requests of other people's pages, and names that were bent to lead here.
 
-use super::gate::Gate;
+use super::gate::AccessGate;
 use crate::codec::http::{Head, Method, Status};
 
 /// What kind of body a resource takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(super) enum BodyKind {
     /// JSON, or nothing at all.
     Json,
     /// XML, whatever it is called: the clients of supervisord.
@@ -15,34 +15,34 @@ pub(super) enum Takes {
 
 /// Why a request is refused whoever has sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Barred {
+pub(super) struct Forbidden {
     pub(super) status: Status,
     pub(super) message: String,
 }
 
-fn barred(status: Status, message: impl Into<String>) -> Barred {
-    Barred { status, message: message.into() }
+fn forbidden(status: Status, message: impl Into<String>) -> Forbidden {
+    Forbidden { status, message: message.into() }
 }
 
-/// The host that is meant has to be ours. Whoever owns a name can have it lead to any address, and a page of that name may
-/// then read what we answer.
-pub(super) fn check_host(gate: &Gate, head: &Head) -> Result<(), Barred> {
+/// The host that is meant has to be ours. Whoever owns a name can have it lead to any address, and a page of that name
+/// may then read what we answer.
+pub(super) fn check_host(gate: &AccessGate, head: &Head) -> Result<(), Forbidden> {
     if !gate.is_remote {
         return Ok(());
     }
     match head.host() {
         None if head.minor == 0 => Ok(()),
-        None => Err(barred(Status::BadRequest, "a request of HTTP/1.1 has a Host")),
+        None => Err(forbidden(Status::BadRequest, "a request of HTTP/1.1 has a Host")),
         Some(host) if is_ours(gate, host) => Ok(()),
         Some(host) => {
             let host: String = host.chars().take(100).collect();
             let message = format!("this is not known as {host}: name it in `hosts` if it is meant");
-            Err(barred(Status::Forbidden, message))
+            Err(forbidden(Status::Forbidden, message))
         }
     }
 }
 
-fn is_ours(gate: &Gate, host: &str) -> bool {
+fn is_ours(gate: &AccessGate, host: &str) -> bool {
     let name = name_of(host).to_ascii_lowercase();
     name == "localhost" || is_address(&name) || gate.hosts.contains(&name)
 }
@@ -63,11 +63,11 @@ fn name_of(host: &str) -> &str {
 }
 
 /// What changes something has to come from a page of ours, or from no page at all. `body`: the length of its body.
-pub(super) fn check_change(head: &Head, takes: Takes) -> Result<(), Barred> {
+pub(super) fn check_change(head: &Head, takes: BodyKind) -> Result<(), Forbidden> {
     if head.method != Method::Post {
         return Ok(());
     }
-    let foreign = |whose: &str| barred(Status::Forbidden, format!("a page of {whose} may change nothing here"));
+    let foreign = |whose: &str| forbidden(Status::Forbidden, format!("a page of {whose} may change nothing here"));
     if head.count("origin") > 1 || head.count("sec-fetch-site") > 1 {
         // Whoever stands between may have added what it believes.
         return Err(foreign("more than one site"));
@@ -83,20 +83,20 @@ pub(super) fn check_change(head: &Head, takes: Takes) -> Result<(), Barred> {
     if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(foreign("another site"));
     }
-    // Where it has said from which site the request comes, that is ours. One that is too old to say so may send the form of
-    // another site, but not without its own name, and not as JSON.
+    // Where it has said from which site the request comes, that is ours. One that is too old to say so may send the
+    // form of another site, but not without its own name, and not as JSON.
     let is_old_browser = site.is_none()
         && head.field("origin").is_none()
         && head.text("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
     match takes {
         #[cfg(feature = "xmlrpc")]
-        Takes::Xml => Ok(()),
-        Takes::Json => match head.content_type() {
+        BodyKind::Xml => Ok(()),
+        BodyKind::Json => match head.content_type() {
             Some(kind) if kind.eq_ignore_ascii_case("application/json") => Ok(()),
             // `curl -d ''` sends the type of a form with it.
             Some(_) | None if head.length == 0 && !is_old_browser => Ok(()),
             Some(_) | None => {
-                Err(barred(Status::UnsupportedMediaType, "send JSON, with Content-Type: application/json"))
+                Err(forbidden(Status::UnsupportedMediaType, "send JSON, with Content-Type: application/json"))
             }
         },
     }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn only_our_own_names_are_answered_on_the_network() {
-        let gate = Gate { hosts: vec!["board.local".to_owned()], is_remote: true, ..Gate::default() };
+        let gate = AccessGate { hosts: vec!["board.local".to_owned()], is_remote: true, ..AccessGate::default() };
         let status = |fields: &[&str]| check_host(&gate, &head("GET /", fields)).err().map(|barred| barred.status);
         for ours in ["localhost", "LOCALHOST:9001", "127.0.0.1:9001", "[::1]:9001", "192.168.1.2", "Board.Local:80"] {
             assert_eq!(status(&[&format!("Host: {ours}")]), None, "{ours}");
@@ -125,7 +125,11 @@ mod tests {
             assert!(status == Some(Status::Forbidden) || theirs == "[::1].x:1x", "{theirs}: {status:?}");
         }
         assert_eq!(status(&[]), Some(Status::BadRequest));
-        assert_eq!(check_host(&Gate::default(), &head("GET /", &[])), Ok(()), "nobody is led to a file by a name");
+        assert_eq!(
+            check_host(&AccessGate::default(), &head("GET /", &[])),
+            Ok(()),
+            "nobody is led to a file by a name"
+        );
     }
 
     #[test]
@@ -133,7 +137,7 @@ mod tests {
         let json = "Content-Type: application/json; charset=utf-8";
         let status = |fields: &[&str]| {
             let all: Vec<&str> = ["Host: here:9001"].iter().chain(fields).copied().collect();
-            check_change(&head("POST /", &all), Takes::Json).err().map(|barred| barred.status)
+            check_change(&head("POST /", &all), BodyKind::Json).err().map(|barred| barred.status)
         };
         for fine in [
             &[json][..],
@@ -171,6 +175,6 @@ mod tests {
         ] {
             assert_eq!(status(foreign), Some(refused), "{foreign:?}");
         }
-        assert_eq!(check_change(&head("GET /", &["Origin: http://evil.example"]), Takes::Json), Ok(()));
+        assert_eq!(check_change(&head("GET /", &["Origin: http://evil.example"]), BodyKind::Json), Ok(()));
     }
 }

@@ -7,7 +7,7 @@ use crate::codec::http::{self, ByteRange, Response, Status};
 use crate::models::{LogStart, StreamKind};
 
 /// Bytes in one answer at most: a client asks for the next part itself.
-const MOST: u64 = 1024 * 1024;
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// Answers this part of the log of the stream that the query names.
 pub(super) fn read(request: &http::Request, name: &str, range: ByteRange) -> Step {
@@ -21,10 +21,10 @@ pub(super) fn read(request: &http::Request, name: &str, range: ByteRange) -> Ste
     };
     let (from, length) = match range {
         ByteRange::From(first, last) => {
-            let length = last.map_or(MOST, |last| (last - first).saturating_add(1).min(MOST));
+            let length = last.map_or(MAX_ANSWER_BYTES, |last| (last - first).saturating_add(1).min(MAX_ANSWER_BYTES));
             (LogStart::At(first), length)
         }
-        ByteRange::Last(count) => (LogStart::BeforeEnd(count), count.min(MOST)),
+        ByteRange::Last(count) => (LogStart::BeforeEnd(count), count.min(MAX_ANSWER_BYTES)),
     };
     let source = LogSource::Process { name: name.to_owned(), stream };
     let length = usize::try_from(length).ok();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::command::answered;
 use super::oom;
 use super::step::{Context, Step};
-use super::usage::{Look, looks_while};
+use super::usage::{UsageSample, samples_while};
 use crate::api::{DaemonFigures, Metrics, Reply, Request, SpawnLatency, StatusRow, WallClock, Watch};
 use crate::codec::http::{self, Response, Status};
 use crate::process::{Exit, ProcessState};
@@ -34,8 +34,8 @@ pub(super) fn metrics(request: &http::Request, _: Context) -> Step {
     Step::ask(Request::Watch(Watch::Metrics), move |answer, context| match answer {
         Ok(Reply::Metrics(metrics)) => Step::Work(Box::new(move || {
             let begin = || begin(&metrics, context.clock, is_open);
-            let (looks, families) = looks_while(&metrics.rows, metrics.now, begin);
-            Step::Respond(Response::new(Status::Ok, kind, end(families, &looks).into_bytes()))
+            let (samples, families) = samples_while(&metrics.rows, metrics.now, begin);
+            Step::Respond(Response::new(Status::Ok, kind, end(families, &samples).into_bytes()))
         })),
         other => answered(other, context),
     })
@@ -233,8 +233,8 @@ fn begin(metrics: &Metrics, clock: WallClock, is_open: bool) -> Families<'_> {
 }
 
 /// What the kernel tells of each process.
-fn end(mut family: Families<'_>, looks: &[Option<Look>]) -> String {
-    let of = |number: usize| looks.get(number).copied().flatten().map(|look| look.usage);
+fn end(mut family: Families<'_>, samples: &[Option<UsageSample>]) -> String {
+    let of = |number: usize| samples.get(number).copied().flatten().map(|sample| sample.usage);
     let cpu = |_: &StatusRow, number| of(number).map(|usage| usage.cpu.as_secs_f64());
     family.counter("supervice_process_cpu_seconds", "CPU time of the main process, in seconds.", cpu);
     let memory = |_: &StatusRow, number| of(number).map(|usage| usage.resident);

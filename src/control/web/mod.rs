@@ -1,8 +1,9 @@
-//! HTTP on the io thread. A [`WebConnection`] reads requests and writes what they are answered; the [`gate`] of its door and
-//! the [`guard`] decide who gets in and what a page of somebody else's may have sent; the [`router`] finds the handler.
+//! HTTP on the io thread. A [`WebConnection`] reads requests and writes what they are answered; the [`gate`] of its
+//! socket and the [`guard`] decide who gets in and what a page of somebody else's may have sent; the [`router`] finds
+//! the handler.
 //!
-//! A handler is a function from a request to a [`Step`]: an answer at once, or something that is asked of the dispatcher and
-//! what becomes of its answer. A new face is a file with handlers, and its rows in the router.
+//! A handler is a function from a request to a [`Step`]: an answer at once, or something that is asked of the
+//! dispatcher and what becomes of its answer. A new face is a file with handlers, and its rows in the router.
 
 mod api;
 mod command;
@@ -24,8 +25,8 @@ mod step;
 mod stream;
 mod usage;
 
-pub(super) use connection::{Asks, WebConnection};
-pub use gate::{Gate, Secret, User};
+pub(super) use connection::{WebConnection, WebWork};
+pub use gate::{AccessGate, Secret, User};
 pub(super) use oom::begin as begin_oom_count;
 pub(super) use step::{Step, Work};
 

@@ -13,8 +13,8 @@ struct Source {
     name: &'static str,
     content_type: &'static str,
     bytes: &'static [u8],
-    /// As it goes out, from the first time that a browser wants it: a daemon that nobody looks at does not keep it. It takes
-    /// less than a millisecond.
+    /// As it goes out, from the first time that a browser wants it: a daemon that nobody looks at does not keep it. It
+    /// takes less than a millisecond.
     prepared: OnceLock<Prepared>,
 }
 

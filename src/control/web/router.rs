@@ -1,6 +1,6 @@
 //! Which handler serves which request: one table.
 
-use super::guard::Takes;
+use super::guard::BodyKind;
 #[cfg(feature = "web-page")]
 use super::page;
 #[cfg(feature = "xmlrpc")]
@@ -20,12 +20,12 @@ pub(super) struct Resource {
     /// Answers POST.
     post: Option<Handler>,
     /// What a POST may bring.
-    pub(super) takes: Takes,
+    pub(super) takes: BodyKind,
     /// Nobody has to log in for it where the probes are open.
     pub(super) is_probe: bool,
 }
 
-const NOTHING: Resource = Resource { get: None, post: None, takes: Takes::Json, is_probe: false };
+const NOTHING: Resource = Resource { get: None, post: None, takes: BodyKind::Json, is_probe: false };
 
 fn get(handler: Handler) -> Resource {
     Resource { get: Some(handler), ..NOTHING }
@@ -47,11 +47,11 @@ pub(super) fn find(segments: &[String]) -> Option<Resource> {
         ["readyz"] => Resource { is_probe: true, ..get(probes::ready) },
         ["metrics"] => get(metrics::metrics),
         #[cfg(feature = "xmlrpc")]
-        [first, ..] if first.starts_with("RPC2") => Resource { takes: Takes::Xml, ..post(rpc::call) },
+        [first, ..] if first.starts_with("RPC2") => Resource { takes: BodyKind::Xml, ..post(rpc::call) },
         #[cfg(feature = "xmlrpc")]
         ["logtail", _] | ["logtail", _, "stdout" | "stderr"] => get(rpc::follow_log),
         #[cfg(feature = "xmlrpc")]
-        ["ok.html"] => get(rpc::well),
+        ["ok.html"] => get(rpc::ok_page),
         #[cfg(feature = "xmlrpc")]
         ["mainlogtail"] => get(rpc::follow_main_log),
         ["api", "v1", "command"] => post(command::run),

@@ -24,19 +24,19 @@ pub(super) fn call(request: &http::Request, _: Context) -> Step {
     match xmlrpc::parse(&request.body) {
         Ok(call) => {
             let (exchange, step) = Exchange::begin(call);
-            go_on(exchange, step)
+            advance(exchange, step)
         }
         Err(malformed) => Step::Respond(Response::error(Status::BadRequest, &malformed.to_string(), true)),
     }
 }
 
 /// `GET /ok.html`: that somebody answers, for whoever watches supervisord by it.
-pub(super) fn well(_: &http::Request, _: Context) -> Step {
+pub(super) fn ok_page(_: &http::Request, _: Context) -> Step {
     Step::Respond(Response::text(Status::Ok, "OK"))
 }
 
-/// Asks what has to be asked until there is a result.
-fn go_on(mut exchange: Exchange, step: RpcStep) -> Step {
+/// WebWork what has to be asked until there is a result.
+fn advance(mut exchange: Exchange, step: RpcStep) -> Step {
     match step {
         // supervisorctl has no words for a fault of that kind, but for this status.
         RpcStep::Done(Err(fault)) if fault.code == FaultCode::Forbidden => {
@@ -47,18 +47,18 @@ fn go_on(mut exchange: Exchange, step: RpcStep) -> Step {
         RpcStep::Inspect(programs) => Step::Work(Box::new(move || {
             let faults = programs.iter().map(|program| inspect(program)).collect();
             let step = exchange.inspected(faults);
-            go_on(exchange, step)
+            advance(exchange, step)
         })),
         // A name service may hang.
         RpcStep::FindUsers(names) => Step::Work(Box::new(move || {
             let uids = names.iter().map(|name| lookup_user(name).ok().map(|user| user.uid)).collect();
             let step = exchange.users_found(uids);
-            go_on(exchange, step)
+            advance(exchange, step)
         })),
         RpcStep::Ask(request) => Step::ask(request, move |answer, context: Context| {
             let clock = LocalClock { clock: context.clock, local: stamp };
             let step = exchange.answered(answer, clock);
-            go_on(exchange, step)
+            advance(exchange, step)
         }),
     }
 }
@@ -93,7 +93,7 @@ pub(super) fn follow_log(request: &http::Request, _: Context) -> Step {
             let (name, amount) = (row.program.name.clone(), Amount::Bytes(BEGIN));
             let source = LogSource::Process { name: name.clone(), stream };
             let follow = Request::Watch(Watch::Tail { name, stream, amount, follow: true });
-            look_at(source, row.last_started.is_some(), follow)
+            follow_log_from(source, row.last_started.is_some(), follow)
         }
         Ok(_) => no_such_log(),
         Err(refusal) => refused(Err(refusal), context),
@@ -102,11 +102,11 @@ pub(super) fn follow_log(request: &http::Request, _: Context) -> Step {
 
 /// `GET /mainlogtail`: the end of the daemon's own log, and what comes.
 pub(super) fn follow_main_log(_: &http::Request, _: Context) -> Step {
-    look_at(LogSource::Daemon, true, Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }))
+    follow_log_from(LogSource::Daemon, true, Request::Watch(Watch::FollowDaemonLog { bytes: BEGIN }))
 }
 
 /// Follows a log, if it is there; whoever follows is told when it was written last.
-fn look_at(source: LogSource, has_run: bool, follow: Request) -> Step {
+fn follow_log_from(source: LogSource, has_run: bool, follow: Request) -> Step {
     let read = Watch::ReadLog { source, from: LogStart::BeforeEnd(0), length: Some(0) };
     Step::ask(Request::Watch(read), move |answer, context| match answer {
         Ok(Reply::LogRead { size, file, .. }) if is_missing(file, size, has_run) => no_such_log(),

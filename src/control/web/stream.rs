@@ -88,17 +88,17 @@ impl Resumed {
 
 /// What happens, of these names alone if any are named; patterns are allowed.
 pub(super) fn events(names: Vec<String>, resumed: Option<Resumed>) -> Stream {
-    let mut teller = Teller { names, resumed, reached_back: SortedSet::default(), told_gap: false };
+    let mut writer = EventWriter { names, resumed, reached_back: SortedSet::default(), told_gap: false };
     Stream {
         head: head_of(EVENTS),
-        encode: Box::new(move |item, _| teller.tell(item)),
+        encode: Box::new(move |item, _| writer.encode(item)),
         is_endless: true,
         keep_alive: Some(COMMENT),
         refused: Box::new(answered),
     }
 }
 
-struct Teller {
+struct EventWriter {
     names: Vec<String>,
     resumed: Option<Resumed>,
     /// Programs of which something is remembered that the client has seen: nothing of them is missing.
@@ -106,8 +106,8 @@ struct Teller {
     told_gap: bool,
 }
 
-impl Teller {
-    fn tell(&mut self, item: &Item) -> Vec<u8> {
+impl EventWriter {
+    fn encode(&mut self, item: &Item) -> Vec<u8> {
         match item {
             Item::Begun if self.resumed == Some(Resumed::Elsewhere) => {
                 [b": supervice\n\n".as_slice(), &gap(Value::Null)].concat()

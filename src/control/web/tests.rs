@@ -6,12 +6,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use super::{Gate, Secret, User};
+use super::{AccessGate, Secret, User};
 use crate::api::{Act, Command, Query, Refusal, Reply, Request, Selector, Watch};
-use crate::control::door::{Door, Socket};
 use crate::control::feed::Source;
 use crate::control::output_feed::Feed;
 use crate::control::server::{self, ConnId, Limits, ServerEvent, ServerHandle};
+use crate::control::server_socket::{ServerSocket, Socket};
 use crate::models::HttpAddress;
 use crate::process::Initiator;
 
@@ -38,11 +38,11 @@ impl Fixture {
         remote.set_nonblocking(true).expect("non-blocking");
         let address = remote.local_addr().expect("an address");
         let users = users.iter().map(|(name, secret)| User { name: (*name).into(), secret: Secret::parse(secret) });
-        let gate = Gate { users: users.collect(), is_remote: true, open_probes: true, ..Gate::default() };
+        let gate = AccessGate { users: users.collect(), is_remote: true, open_probes: true, ..AccessGate::default() };
         let at = HttpAddress::Tcp { host: "127.0.0.1".to_owned(), port: address.port() };
-        let doors = [
-            Door::control(local),
-            Door { socket: Socket::Tcp(remote), guard: None, at: Some(at), gate: Arc::new(gate) },
+        let sockets = [
+            ServerSocket::control(local),
+            ServerSocket { socket: Socket::Tcp(remote), guard: None, at: Some(at), gate: Arc::new(gate) },
         ];
         let (tell, requests) = mpsc::channel();
         let sink = Arc::new(move |event| {
@@ -50,7 +50,7 @@ impl Fixture {
                 drop(tell.send(incoming));
             }
         });
-        let handle = server::start_with(doors, Default::default(), sink, limits).expect("an io thread");
+        let handle = server::start_with(sockets, Default::default(), sink, limits).expect("an io thread");
         let (show, asked) = mpsc::channel();
         let answering = handle.clone();
         std::thread::spawn(move || {

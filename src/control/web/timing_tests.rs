@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection::WebConnection;
-use super::gate::Gate;
+use super::gate::AccessGate;
 use crate::api::WallClock;
-use crate::control::connection::Fate;
+use crate::control::connection::Served;
 use crate::control::event_feed::EventFeed;
 use crate::control::link::{Link, Stream};
 use crate::control::peer::Who;
@@ -28,16 +28,16 @@ impl Fixture {
         let begin = Instant::now();
         let who = Who::at(std::os::fd::AsFd::as_fd(&server)).expect("somebody");
         let link = Link::new(Stream::Unix(mio::net::UnixStream::from_std(server)), begin);
-        Fixture { web: WebConnection::new(Arc::new(Gate::default()), who, begin), link, client, begin }
+        Fixture { web: WebConnection::new(Arc::new(AccessGate::default()), who, begin), link, client, begin }
     }
 
-    fn at(&mut self, seconds: u64) -> Fate {
+    fn at(&mut self, seconds: u64) -> Served {
         self.link.readable();
         let now = self.begin + Duration::from_secs(seconds);
         if self.web.deadline(&self.link).is_some_and(|deadline| deadline <= now)
             && !self.web.time_is_up(&mut self.link, now, clock())
         {
-            return Fate::Over;
+            return Served::Over;
         }
         self.web.serve(&mut self.link, now, clock(), &mut |_, _| {})
     }
@@ -63,10 +63,10 @@ fn a_request_has_thirty_seconds_however_slowly_it_comes_and_is_told_so() {
         let mut fixture = Fixture::new();
         let begin = format!("GET /livez HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nX: ");
         fixture.client.write_all(begin.as_bytes()).expect("it reads");
-        assert_eq!(fixture.at(0), Fate::Lives);
+        assert_eq!(fixture.at(0), Served::Lives);
         for second in 1..30 {
             fixture.client.write_all(b"x").expect("it reads");
-            assert_eq!(fixture.at(second), Fate::Lives);
+            assert_eq!(fixture.at(second), Served::Lives);
         }
         assert_eq!((fixture.due_in(), fixture.read().as_str()), (Some(30), ""));
         fixture.at(30);
@@ -110,7 +110,7 @@ fn a_client_that_does_not_take_its_events_is_given_up() {
         .client
         .write_all(b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100).as_slice())
         .expect("it reads");
-    while fixture.at(0) == Fate::Unfinished {}
+    while fixture.at(0) == Served::Unfinished {}
     assert_eq!(fixture.due_in(), Some(30), "more is to be written than the socket takes");
-    assert_eq!(fixture.at(30), Fate::Over);
+    assert_eq!(fixture.at(30), Served::Over);
 }

@@ -1,5 +1,5 @@
-//! What the programs use. The kernel is asked when somebody asks us, about each process at most once a second, and by a thread
-//! of its own that ends at once: neither the dispatcher nor the io thread waits for `/proc`.
+//! What the programs use. The kernel is asked when somebody asks us, about each process at most once a second, and by a
+//! thread of its own that ends at once: neither the dispatcher nor the io thread waits for `/proc`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,8 +19,8 @@ use crate::util::sorted::SortedMap;
 /// Between two looks at a process.
 const MIN_SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What has not run since a look uses what it used then, and need not be asked for it: for so long, because the kernel may have
-/// taken memory from it meanwhile.
+/// What has not run since a look uses what it used then, and need not be asked for it: for so long, because the kernel
+/// may have taken memory from it meanwhile.
 const FIGURES_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// From this number of processes on, two threads ask the kernel.
@@ -34,64 +34,68 @@ const STACK: usize = 128 * 1024;
 
 /// What the kernel has told of a process, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct UsageSample {
     pub at: Moment,
     pub usage: ProcessUsage,
     /// When all of it was asked for; since then it has not run.
     asked: Moment,
 }
 
-impl Look {
+impl UsageSample {
     /// What is so now.
-    fn new(proc: &ProcDirectory, pid: i32, now: Moment, last: Option<&Look>) -> Option<Look> {
+    fn new(proc: &ProcDirectory, pid: i32, now: Moment, last: Option<&UsageSample>) -> Option<UsageSample> {
         // A process that runs has another CPU time each time, and so has another one of the same number.
         let unchanged = last.filter(|last| now.saturating_duration_since(last.asked) < FIGURES_KEPT_FOR);
         if let Some(last) = unchanged.filter(|last| sys::time::cpu_time(pid) == Some(last.usage.cpu)) {
-            return Some(Look { at: now, ..*last });
+            return Some(UsageSample { at: now, ..*last });
         }
-        Some(Look { at: now, usage: proc.usage(pid)?, asked: now })
+        Some(UsageSample { at: now, usage: proc.usage(pid)?, asked: now })
     }
 }
 
 /// The last look at each process, by its id.
-static LOOKS: Mutex<Option<SortedMap<i32, Look>>> = Mutex::new(None);
+static SAMPLES: Mutex<Option<SortedMap<i32, UsageSample>>> = Mutex::new(None);
 
 /// What the process of each row uses; `None` where there is none, or the kernel does not tell.
 ///
 /// What was looked at for somebody else is used for this one too, who may see other programs.
-pub(super) fn looks(rows: &[StatusRow], now: Moment) -> Vec<Option<Look>> {
-    looks_while(rows, now, || ()).0
+pub(super) fn samples(rows: &[StatusRow], now: Moment) -> Vec<Option<UsageSample>> {
+    samples_while(rows, now, || ()).0
 }
 
 /// The same, while something else is done here that does not need it.
-pub(super) fn looks_while<T>(rows: &[StatusRow], now: Moment, meanwhile: impl FnOnce() -> T) -> (Vec<Option<Look>>, T) {
-    let mut looks = LOOKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = looks.get_or_insert_default();
-    known.retain(|_, look| now.saturating_duration_since(look.asked) < FIGURES_KEPT_FOR);
+pub(super) fn samples_while<T>(
+    rows: &[StatusRow],
+    now: Moment,
+    meanwhile: impl FnOnce() -> T,
+) -> (Vec<Option<UsageSample>>, T) {
+    let mut samples = SAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = samples.get_or_insert_default();
+    known.retain(|_, sample| now.saturating_duration_since(sample.asked) < FIGURES_KEPT_FOR);
     let is_old =
-        |pid: &i32| known.get(pid).is_none_or(|look| now.saturating_duration_since(look.at) >= MIN_SAMPLE_INTERVAL);
+        |pid: &i32| known.get(pid).is_none_or(|sample| now.saturating_duration_since(sample.at) >= MIN_SAMPLE_INTERVAL);
     let pids: Vec<i32> = rows.iter().filter_map(|row| row.pid).filter(is_old).collect();
-    let (new, done) = look(&pids, known, now, meanwhile);
+    let (new, done) = sample(&pids, known, now, meanwhile);
     known.extend(new);
     // A process that has ended meanwhile has no figures.
-    let fresh = |look: &&Look| now.saturating_duration_since(look.at) < MIN_SAMPLE_INTERVAL;
+    let fresh = |sample: &&UsageSample| now.saturating_duration_since(sample.at) < MIN_SAMPLE_INTERVAL;
     (rows.iter().map(|row| known.get(&row.pid?).filter(fresh).copied()).collect(), done)
 }
 
-/// Asks the kernel about each of these. About many two threads ask, each for as long as somebody is left: it takes 11 µs for
-/// each process that has run since the last time.
-fn look<T>(
+/// WebWork the kernel about each of these. About many two threads ask, each for as long as somebody is left: it takes
+/// 11 µs for each process that has run since the last time.
+fn sample<T>(
     pids: &[i32],
-    last: &SortedMap<i32, Look>,
+    last: &SortedMap<i32, UsageSample>,
     now: Moment,
     meanwhile: impl FnOnce() -> T,
-) -> (Vec<(i32, Look)>, T) {
+) -> (Vec<(i32, UsageSample)>, T) {
     let next = AtomicUsize::new(0);
-    let ask = || -> Vec<(i32, Look)> {
+    let ask = || -> Vec<(i32, UsageSample)> {
         let Some(proc) = ProcDirectory::open() else { return Vec::new() };
         let mut all = Vec::new();
         while let Some(some) = pids.chunks(AT_A_TIME).nth(next.fetch_add(1, Ordering::Relaxed)) {
-            all.extend(some.iter().filter_map(|pid| Some((*pid, Look::new(&proc, *pid, now, last.get(pid))?))));
+            all.extend(some.iter().filter_map(|pid| Some((*pid, UsageSample::new(&proc, *pid, now, last.get(pid))?))));
         }
         all
     };
@@ -115,7 +119,7 @@ pub(super) fn usage(_: &http::Request, _: Context) -> Step {
     let status = Request::Query(Query::Status { name: None, offset: 0 });
     Step::ask(status, move |answer: Answer, context| match answer {
         Ok(Reply::Status { rows, now, .. }) => {
-            Step::Work(Box::new(move || Step::Respond(document(&rows, &looks(&rows, now), context.clock))))
+            Step::Work(Box::new(move || Step::Respond(document(&rows, &samples(&rows, now), context.clock))))
         }
         other => answered(other, context),
     })
@@ -133,9 +137,9 @@ struct Used<'a> {
     memory: u64,
 }
 
-fn document(rows: &[StatusRow], looks: &[Option<Look>], clock: WallClock) -> Response {
-    let used = |(row, look): (&'_ StatusRow, &Option<Look>)| -> Option<String> {
-        let Look { at, usage, .. } = (*look)?;
+fn document(rows: &[StatusRow], samples: &[Option<UsageSample>], clock: WallClock) -> Response {
+    let used = |(row, sample): (&'_ StatusRow, &Option<UsageSample>)| -> Option<String> {
+        let UsageSample { at, usage, .. } = (*sample)?;
         let used = Used {
             name: &row.program.name,
             pid: row.pid?,
@@ -145,7 +149,7 @@ fn document(rows: &[StatusRow], looks: &[Option<Look>], clock: WallClock) -> Res
         };
         serde_json::to_string(&used).ok()
     };
-    let processes: Vec<String> = rows.iter().zip(looks).filter_map(used).collect();
+    let processes: Vec<String> = rows.iter().zip(samples).filter_map(used).collect();
     let text = format!(r#"{{"status":"ok","processes":[{}]}}"#, processes.join(","));
     Response::json(Status::Ok, text.into_bytes())
 }
@@ -162,10 +166,10 @@ mod tests {
         let pid = child.id().cast_signed();
         let proc = ProcDirectory::open().expect("/proc");
         let at = |seconds: u64| Moment::from_nanos(seconds * 1_000_000_000);
-        let rested = |from: Option<&Look>, now| {
-            let look = Look::new(&proc, pid, now, from).expect("it lives");
-            assert_eq!(look.at, now);
-            look
+        let rested = |from: Option<&UsageSample>, now| {
+            let sample = UsageSample::new(&proc, pid, now, from).expect("it lives");
+            assert_eq!(sample.at, now);
+            sample
         };
         // It may be on its way into its sleep.
         let begin = std::time::Instant::now();
@@ -180,10 +184,10 @@ mod tests {
         assert_eq!(later.usage, first.usage);
         assert_eq!(rested(Some(&later), at(160)).asked, at(160), "the kernel may have taken memory from it");
         child.kill().and_then(|()| child.wait()).expect("it is ours");
-        assert!(Look::new(&proc, pid, at(161), Some(&later)).is_none(), "it has gone");
+        assert!(UsageSample::new(&proc, pid, at(161), Some(&later)).is_none(), "it has gone");
 
         let own = std::process::id().cast_signed();
-        let first = Look::new(&proc, own, at(100), None).expect("we live");
-        assert_eq!(Look::new(&proc, own, at(102), Some(&first)).expect("we live").asked, at(102), "we run");
+        let first = UsageSample::new(&proc, own, at(100), None).expect("we live");
+        assert_eq!(UsageSample::new(&proc, own, at(102), Some(&first)).expect("we live").asked, at(102), "we run");
     }
 }

@@ -4,8 +4,8 @@ use super::{CheckPurpose, Effect, TaskId};
 use crate::api::ProcId;
 use crate::process::Generation;
 
-/// The input that follows an effect at once. The engine sets no timer for it: without it a process would be in its state
-/// for ever.
+/// The input that follows an effect at once. The engine sets no timer for it: without it a process would be in its
+/// state for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwedResult {
     /// Of [`Effect::StartTask`].
@@ -29,8 +29,8 @@ pub(crate) enum OwedResult {
 }
 
 impl Effect {
-    /// The input that has to follow at once. (Reading the configuration has a time limit, and what is done to orphans of an
-    /// earlier daemon answers for itself; another signal is another sweep.)
+    /// The input that has to follow at once. (Reading the configuration has a time limit, and what is done to orphans
+    /// of an earlier daemon answers for itself; another signal is another sweep.)
     pub(crate) fn owed_result(&self) -> Option<OwedResult> {
         match self {
             Effect::Spawn { id, generation, config: _ } => Some(OwedResult::Spawn { id: *id, generation: *generation }),
@@ -72,7 +72,7 @@ impl Effect {
             | Effect::Reply { .. }
             | Effect::Delegate { .. }
             | Effect::Follow { .. }
-            | Effect::ChangeDoors { .. }
+            | Effect::ChangeSockets { .. }
             | Effect::EndStreams
             | Effect::Unfollow { .. }
             | Effect::Announce(_)
@@ -89,9 +89,9 @@ impl Effect {
         }
     }
 
-    /// Whether spawns that are under way have to be over before this is done: it is about children, or about what belongs to a
-    /// run.
-    pub(crate) fn needs_settled_spawns(&self) -> bool {
+    /// Whether spawns that are under way have to be over before this is done: it is about children, or about what
+    /// belongs to a run.
+    pub(crate) fn needs_finished_spawns(&self) -> bool {
         match self {
             Effect::Signal { .. }
             | Effect::Reap
@@ -126,7 +126,7 @@ impl Effect {
             | Effect::LoadConfig { .. }
             | Effect::Reply { .. }
             | Effect::Follow { .. }
-            | Effect::ChangeDoors { .. }
+            | Effect::ChangeSockets { .. }
             | Effect::EndStreams
             | Effect::Unfollow { .. }
             | Effect::Announce(_)

@@ -1,5 +1,5 @@
-//! Checks that no command makes: each on a thread of its own, which ends with it, so that one that takes its time (a name
-//! server, a dead host or disk) delays nobody else's. Those by a command are [tasks](super::tasks).
+//! Checks that no command makes: each on a thread of its own, which ends with it, so that one that takes its time (a
+//! name server, a dead host or disk) delays nobody else's. Those by a command are [tasks](super::tasks).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -59,13 +59,14 @@ impl Drop for UnderWay {
 }
 
 /// Why a check has not begun.
-enum NotBegun {
+enum CheckRefusal {
     Refused(&'static str),
     NoThread(SpawnError),
 }
 
 impl Effects {
-    /// Begins a check; what is wrong with that counts as a failed one, unless it is the daemon that is short of something.
+    /// Begins a check; what is wrong with that counts as a failed one, unless it is the daemon that is short of
+    /// something.
     pub(super) fn check(
         &mut self,
         id: ProcId,
@@ -76,18 +77,19 @@ impl Effects {
         let failed =
             |message| Input::Checked { id, generation, purpose, result: HealthCheckResult { healthy: false, message } };
         Some(match self.begin_check((id, generation, purpose), config).err()? {
-            NotBegun::Refused(message) => failed(message.to_owned()),
-            NotBegun::NoThread(error) if purpose == CheckPurpose::Health && error.is_shortage() => {
+            CheckRefusal::Refused(message) => failed(message.to_owned()),
+            CheckRefusal::NoThread(error) if purpose == CheckPurpose::Health && error.is_shortage() => {
                 Input::CheckMissed { id, generation, error: Box::new(error) }
             }
-            NotBegun::NoThread(error) => failed(error.to_string()),
+            CheckRefusal::NoThread(error) => failed(error.to_string()),
         })
     }
 
-    fn begin_check(&mut self, check: Check, config: &ProgramConfig) -> Result<(), NotBegun> {
+    fn begin_check(&mut self, check: Check, config: &ProgramConfig) -> Result<(), CheckRefusal> {
         let (id, generation, purpose) = check;
-        let checker = checker(purpose, config).ok_or(NotBegun::Refused("the settings of the check are incomplete"))?;
-        let under_way = self.checks.begin(check).map_err(NotBegun::Refused)?;
+        let checker =
+            checker(purpose, config).ok_or(CheckRefusal::Refused("the settings of the check are incomplete"))?;
+        let under_way = self.checks.begin(check).map_err(CheckRefusal::Refused)?;
         let inputs = self.parts.inputs.clone();
         let report = move |result| {
             // First: the next check may begin as soon as the answer is there.
@@ -96,7 +98,7 @@ impl Effects {
         };
         check_on_thread(&config.name, checker, report).map_err(|error| {
             let number = error.raw_os_error().unwrap_or(0);
-            NotBegun::NoThread(SpawnError::system(SpawnStage::Fork, "a thread for a check", number))
+            CheckRefusal::NoThread(SpawnError::system(SpawnStage::Fork, "a thread for a check", number))
         })
     }
 }

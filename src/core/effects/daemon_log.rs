@@ -1,5 +1,5 @@
-//! The file of the daemon's own log, read and emptied for clients: on a thread of its own that ends at once, because a disk may
-//! hang.
+//! The file of the daemon's own log, read and emptied for clients: on a thread of its own that ends at once, because a
+//! disk may hang.
 
 use std::io;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::util::on_drop::OnDrop;
 use crate::util::thread;
 
 /// The most threads that may hang on a dead disk.
-const MOST_THREADS: usize = 4;
+const MAX_THREADS: usize = 4;
 /// Room for what a look at a file needs.
 const STACK_BYTES: usize = 64 * 1024;
 
@@ -53,7 +53,7 @@ fn before(bytes: usize) -> LogStart {
 fn begin(responder: Responder, work: impl FnOnce(Responder, &Path) + Send + 'static) {
     let Some(path) = logger::logfile() else { return responder.answer(Err(Refusal::NoLog { path: None })) };
     let failed = |message: &str| Err(Refusal::Output { name: NAME.to_owned(), message: message.to_owned() });
-    let is_crowded = THREADS.fetch_add(1, Ordering::Relaxed) >= MOST_THREADS;
+    let is_crowded = THREADS.fetch_add(1, Ordering::Relaxed) >= MAX_THREADS;
     let place = OnDrop::new(|| _ = THREADS.fetch_sub(1, Ordering::Relaxed));
     if is_crowded {
         return responder.answer(failed("its disk does not answer; try again later"));

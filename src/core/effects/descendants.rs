@@ -1,12 +1,13 @@
-//! What has left the process group of its run (by `setsid` or `setpgid`) but is part of it all the same: jobs of a cron,
-//! helpers of a database, daemons that put themselves into the background.
+//! What has left the process group of its run (by `setsid` or `setpgid`) but is part of it all the same: jobs of a
+//! cron, helpers of a database, daemons that put themselves into the background.
 //!
 //! The kernel tells nobody of it. But whatever outlives its parent becomes a child of this process, which is PID 1 or a
-//! subreaper, and of its main thread, which makes no programs: so the list of that thread's children shows, before a leader is
-//! reaped, whether anything is left (see [`InheritedList`]), and as a rule it is empty. Only a child that nobody knows yet is
-//! looked at closer, once: the env tag of its run tells whose it is. What has overwritten its environment is known by its session, and one that has left that, too (each process of PostgreSQL does both), by the
-//! pipe that it writes its output to. What is known by none of the three stays unknown until the end of the daemon, which ends
-//! all that it has inherited.
+//! subreaper, and of its main thread, which makes no programs: so the list of that thread's children shows, before a
+//! leader is reaped, whether anything is left (see [`InheritedList`]), and as a rule it is empty. Only a child that
+//! nobody knows yet is looked at closer, once: the env tag of its run tells whose it is. What has overwritten its
+//! environment is known by its session, and one that has left that, too (each process of PostgreSQL does both), by the
+//! pipe that it writes its output to. What is known by none of the three stays unknown until the end of the daemon,
+//! which ends all that it has inherited.
 
 use std::collections::{HashMap, HashSet};
 use std::thread;
@@ -27,8 +28,8 @@ use crate::util::quick_hash::QuickMap;
 /// How many scans in a row may find that something has ended meanwhile.
 const MAX_LOOKS: usize = 16;
 
-/// How long, at most, a look for a descendant waits for what is just ending or being executed, in steps of [`STEP`]. The
-/// kernel needs microseconds for that; only where it is out of processors does it take longer.
+/// How long, at most, a look for a descendant waits for what is just ending or being executed, in steps of [`STEP`].
+/// The kernel needs microseconds for that; only where it is out of processors does it take longer.
 pub(super) const MAX_STEPS: usize = 20;
 pub(super) const STEP: Duration = Duration::from_millis(1);
 
@@ -51,26 +52,27 @@ pub(super) struct Left {
 }
 
 /// Whose the processes are that nothing identifies.
-struct Claim {
-    /// The leader of the one run that has just put itself into the background; `None`: there is none, or there are several.
+struct Ownership {
+    /// The leader of the one run that has just put itself into the background; `None`: there is none, or there are
+    /// several.
     detached: Option<i32>,
     /// Those of all runs, and the sessions of their main processes.
     leaders: HashSet<i32>,
 }
 
-impl Claim {
-    fn of(runs: &QuickMap<ProcId, Box<Run>>) -> Claim {
+impl Ownership {
+    fn of(runs: &QuickMap<ProcId, Box<Run>>) -> Ownership {
         let mut detached = runs.values().filter(|run| run.is_detached()).map(|run| run.child.pid);
         let only = detached.next().filter(|_| detached.next().is_none());
         // Only then anybody asks for the others.
         let others = runs.values().filter(|_| only.is_some());
-        Claim { detached: only, leaders: others.flat_map(|run| run.leaders()).collect() }
+        Ownership { detached: only, leaders: others.flat_map(|run| run.leaders()).collect() }
     }
 }
 
 /// One look.
 #[derive(Default)]
-pub(super) struct Look {
+pub(super) struct ChildScan {
     pub(super) left: Left,
     /// Children that had ended by then. What they have left behind may not have been on the list yet.
     pub(super) ended: HashSet<i32>,
@@ -83,7 +85,7 @@ impl Inherited {
     }
 
     /// Nobody is there to be looked at: known for sure, and until somebody else is reaped.
-    pub(super) fn note_none(&mut self) {
+    pub(super) fn mark_empty(&mut self) {
         self.listed = Some(Vec::new());
     }
 
@@ -102,16 +104,17 @@ impl Inherited {
         self.known.get(&pid).copied()
     }
 
-    /// Looks for what is left of those whose leaders are meant among these children. What nobody knows and has ended is reaped and
-    /// taken from the list: in a storm of orphans it would take longer to read about thousands of zombies than to make them.
-    pub(super) fn look(
+    /// Looks for what is left of those whose leaders are meant among these children. What nobody knows and has ended is
+    /// reaped and taken from the list: in a storm of orphans it would take longer to read about thousands of zombies
+    /// than to make them.
+    pub(super) fn scan(
         &mut self,
         identity: &Identity,
         runs: &QuickMap<ProcId, Box<Run>>,
         children: &mut Vec<i32>,
         is_meant: impl Fn(i32) -> bool,
-    ) -> Look {
-        let mut look = Look::default();
+    ) -> ChildScan {
+        let mut look = ChildScan::default();
         children.retain(|pid| {
             let has_ended = !self.known.contains_key(pid) && reap::reap(*pid).is_some();
             if has_ended {
@@ -126,7 +129,7 @@ impl Inherited {
         look.left.is_unsure = !facts.in_exec.is_empty();
         self.learn(identity, runs, &facts);
         if !fresh.is_empty() {
-            self.claim(&fresh, Claim::of(runs));
+            self.claim(&fresh, Ownership::of(runs));
         }
         let living: HashSet<i32> = facts.living.iter().map(|process| process.id.pid).collect();
         look.ended.extend(fresh.into_iter().filter(|pid| !living.contains(pid)));
@@ -139,9 +142,9 @@ impl Inherited {
         look
     }
 
-    /// Those of nobody else are of the one run that has just put itself into the background: they may have overwritten their
-    /// environment (with a title for `ps`) and made a session.
-    fn claim(&mut self, fresh: &[i32], claim: Claim) {
+    /// Those of nobody else are of the one run that has just put itself into the background: they may have overwritten
+    /// their environment (with a title for `ps`) and made a session.
+    fn claim(&mut self, fresh: &[i32], claim: Ownership) {
         let Some(detached) = claim.detached else { return };
         for pid in fresh {
             if let Some(of) = self.known.get_mut(pid).filter(|of| !claim.leaders.contains(of)) {
@@ -192,7 +195,7 @@ impl Effects {
             let mut inherited = self.inherited.listed.take().unwrap_or_else(|| {
                 proc::other_children(|pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid))
             });
-            let look = self.inherited.look(identity, &self.runs, &mut inherited, |of| run.is_led_by(of));
+            let look = self.inherited.scan(identity, &self.runs, &mut inherited, |of| run.is_led_by(of));
             left = look.left;
             if look.ended.is_subset(&ended) && !left.is_unsure {
                 self.inherited.listed = Some(inherited);
@@ -205,8 +208,8 @@ impl Effects {
         left
     }
 
-    /// One of those that live, whether they have left the process group or not. A daemon forks twice: the one between may be
-    /// ending right now, and hands over the other only then, so that is waited for, but not for long.
+    /// One of those that live, whether they have left the process group or not. A daemon forks twice: the one between
+    /// may be ending right now, and hands over the other only then, so that is waited for, but not for long.
     pub(super) fn one_descendant(&mut self, id: ProcId) -> Option<i32> {
         for _ in 0..MAX_STEPS {
             let left = self.descendants(id);
@@ -223,10 +226,9 @@ impl Effects {
         self.runs.get(&id).is_some_and(|run| !run.is_group_alone || run.has_group(descendant.pgrp))
     }
 
-    /// Whether something lives that has left the process group of this run, whose leader was reaped, and that its end is to reach
-    /// (`stop_scope`). A group that has not been
-    /// told what the others were told is told so now: until a moment ago it may have been below another one. `thorough`:
-    /// what cannot be told for long is none of it.
+    /// Whether something lives that has left the process group of this run, whose leader was reaped, and that its end
+    /// is to reach (`stop_scope`). A group that has not been told what the others were told is told so now: until a
+    /// moment ago it may have been below another one. `thorough`: what cannot be told for long is none of it.
     pub(super) fn has_left_group(&mut self, id: ProcId, thorough: bool) -> bool {
         let Some(run) = self.runs.get(&id) else { return false };
         if run.is_group_alone {
@@ -236,7 +238,7 @@ impl Effects {
         let Left { mut living, is_unsure } = self.descendants(id);
         let Some(run) = self.runs.get_mut(&id) else { return false };
         living.retain(|descendant| !run.has_group(descendant.pgrp));
-        if let Some(signal) = run.told {
+        if let Some(signal) = run.last_signal {
             for descendant in &living {
                 if !run.signalled_groups.contains(&descendant.pgrp) {
                     run.signalled_groups.push(descendant.pgrp);
@@ -250,7 +252,7 @@ impl Effects {
     /// The run was sent this signal, all of it: so is what has left its process group.
     pub(super) fn signal_outside(&mut self, id: ProcId, signal: Signal) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        run.told = Some(signal);
+        run.last_signal = Some(signal);
         run.signalled_groups = run.groups().map(|group| group.pid).collect();
         // While the leader lives, what it has started is its own, and still its child or its children's.
         if run.reaped.is_some() {

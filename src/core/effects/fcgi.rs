@@ -1,5 +1,6 @@
-//! The listening sockets of fcgi-programs. One is opened when the first process of its program is spawned, is the standard
-//! input of all of them, stays over restarts, so that connections wait meanwhile, and is closed when the last of them is down.
+//! The listening sockets of fcgi-programs. One is opened when the first process of its program is spawned, is the
+//! standard input of all of them, stays over restarts, so that connections wait meanwhile, and is closed when the last
+//! of them is down.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -40,7 +40,7 @@ impl Effects {
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
             | Announcement::Shortage { .. }
-            | Announcement::StrangerNotified { .. }
+            | Announcement::UnknownSenderNotified { .. }
             | Announcement::TaskSignalled { .. }
             | Announcement::HookFailed { .. }
             | Announcement::NoticeLost { .. }
@@ -56,7 +56,7 @@ impl Effects {
     }
 
     /// Answers with all that is counted. The output thread adds what programs have written.
-    pub(super) fn tell_metrics(&mut self, responder: Responder, job: MetricsJob) {
+    pub(super) fn answer_metrics(&mut self, responder: Responder, job: MetricsJob) {
         let MetricsJob { rows, killed, began, now } = job;
         let daemon = DaemonFigures { connections: self.parts.server.connections(), ..self.figures };
         let (ids, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();

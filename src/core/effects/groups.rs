@@ -40,7 +40,8 @@ impl GroupIndex {
         }
     }
 
-    /// Whether any process of this group counts. Looks at those of the group alone, since a reload may bring ten thousand programs.
+    /// Whether any process of this group counts. Looks at those of the group alone, since a reload may bring ten
+    /// thousand programs.
     pub(super) fn has(&self, group: &str, counts: impl Fn(ProcId) -> bool) -> bool {
         let first = (Arc::from(group), ProcId::MIN);
         self.members.range(first..).take_while(|(other, _)| **other == *group).any(|(_, id)| counts(*id))

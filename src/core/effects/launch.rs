@@ -25,12 +25,12 @@ use crate::sys::path_events::FileState;
 use crate::sys::spawn::{BegunChild, Child};
 
 /// The most begins and ends of runs that may wait until the output thread is woken.
-const MOST_UNANNOUNCED_RUNS: usize = 16;
+const MAX_UNANNOUNCED_RUNS: usize = 16;
 /// How long ends of runs are gathered while the daemon ends. Their pipes wake the output thread by themselves.
 const GATHERING_AT_THE_END: Duration = Duration::from_millis(2);
 
 impl Effects {
-    /// Begins a spawn; [`settle_spawn`](Self::settle_spawn) ends it. What has failed by then is returned.
+    /// Begins a spawn; [`finish_spawn`](Self::finish_spawn) ends it. What has failed by then is returned.
     pub(super) fn spawn(&mut self, id: ProcId, generation: Generation, config: Arc<ProgramConfig>) -> Option<Input> {
         #[cfg(feature = "http")]
         let begun_at = sys::time::now();
@@ -69,7 +69,7 @@ impl Effects {
         let stdin = open(piped && config.stdin == Stdin::Pipe)?;
         if let owner @ (Some(_), _) = prepared.owner() {
             for (_, child_end) in stdout.iter().chain(&stderr) {
-                give_away(child_end, owner);
+                chown_pipe(child_end, owner);
             }
         }
         if let Stdin::File(path) = &config.stdin {
@@ -125,14 +125,14 @@ impl Effects {
     }
 
     /// The result that is owed of the oldest spawn that is under way, if it has ended or there are more than `most`.
-    pub(in crate::core) fn unsettled_spawn(&self, most: usize) -> Option<OwedResult> {
+    pub(in crate::core) fn unfinished_spawn(&self, most: usize) -> Option<OwedResult> {
         let is_due = |oldest: &&BegunSpawn| self.begun_spawns.len() > most || oldest.child.is_done();
         let oldest = self.begun_spawns.front().filter(is_due)?;
         Some(OwedResult::Spawn { id: oldest.id, generation: oldest.generation })
     }
 
     /// Waits until the oldest spawn that is under way has executed its program.
-    pub(in crate::core) fn settle_spawn(&mut self, results: &mut Vec<Input>) {
+    pub(in crate::core) fn finish_spawn(&mut self, results: &mut Vec<Input>) {
         let Some(begun) = self.begun_spawns.pop_front() else { return };
         if self.begun_spawns.is_empty() {
             // Room for all that were under way at one time, which hardly ever happens but at the start.
@@ -176,7 +176,7 @@ impl Effects {
             notify,
             left_no_orphan: false,
             reaped: None,
-            told: None,
+            last_signal: None,
             signalled_groups: Vec::new(),
         };
         self.runs.insert(id, Box::new(run));
@@ -206,15 +206,16 @@ impl Effects {
         Ok((pid, pending))
     }
 
-    /// The path that a program is ready by, and what is there now: it is to be another thing, not what an earlier run has left.
-    /// The clock does not tell that: a board may have none that goes on while it is off.
+    /// The path that a program is ready by, and what is there now: it is to be another thing, not what an earlier run
+    /// has left. The clock does not tell that: a board may have none that goes on while it is off.
     fn path_before(&self, ready: &Readiness) -> Result<Option<PathBefore>, SpawnError> {
         let Readiness::Path(path) = ready else { return Ok(None) };
         Ok(Some((Path::new(path).into(), self.parts.users.file_state(path)?)))
     }
 
-    /// Wakes the output thread if runs have begun or ended. Where many do, a wake-up for each would take the processor from
-    /// the programs: while the daemon ends they are gathered. When this is to be called again, if nothing happens before.
+    /// Wakes the output thread if runs have begun or ended. Where many do, a wake-up for each would take the processor
+    /// from the programs: while the daemon ends they are gathered. When this is to be called again, if nothing happens
+    /// before.
     pub(in crate::core) fn wake_output(&mut self) -> Option<Moment> {
         if self.unannounced_runs == 0 {
             return None;
@@ -239,17 +240,17 @@ impl Effects {
     /// A run has begun or ended.
     pub(super) fn note_run(&mut self) {
         self.unannounced_runs += 1;
-        if self.unannounced_runs >= MOST_UNANNOUNCED_RUNS {
+        if self.unannounced_runs >= MAX_UNANNOUNCED_RUNS {
             self.announce_runs();
         }
     }
 
-    /// Frees what children no longer need that have executed their program by now; `true` if some still have not. (Nothing
-    /// tells of an exec. A task's child is let go of at its end, which has a bound.)
+    /// Frees what children no longer need that have executed their program by now; `true` if some still have not.
+    /// (Nothing tells of an exec. A task's child is let go of at its end, which has a bound.)
     pub(super) fn probe_pending_execs(&mut self, results: &mut Vec<Input>) -> bool {
         let mut left = false;
         for (id, run) in self.runs.iter_mut().filter(|(_, run)| run.child.is_late().is_some()) {
-            left |= self.spawner.settle(&mut run.child);
+            left |= self.spawner.reclaim_late(&mut run.child);
             // One that was killed before it was executed no longer uses our memory either.
             let was_executed = || run.reaped.is_none() && sys::proc::has_executed(run.child.pid) != Some(false);
             if run.child.is_late().is_none() && was_executed() {
@@ -326,9 +327,9 @@ struct ReadyPipe {
 /// The number of a readiness descriptor that a variable tells of: behind the standard streams.
 const FIRST_FREE_FD: RawFd = 3;
 
-/// Makes a pipe that of a program's user, who could not open `/dev/stdout` otherwise: its path leads to the pipe, which has an
-/// owner and a mode as a file has.
-fn give_away(pipe: &io::PipeWriter, owner: (Option<u32>, Option<u32>)) {
+/// Makes a pipe that of a program's user, who could not open `/dev/stdout` otherwise: its path leads to the pipe, which
+/// has an owner and a mode as a file has.
+fn chown_pipe(pipe: &io::PipeWriter, owner: (Option<u32>, Option<u32>)) {
     // Who may become another user but not do this can still write to what is inherited.
     let _ = std::os::unix::fs::fchown(pipe, owner.0, owner.1);
 }

@@ -10,30 +10,30 @@ use super::signals::SIGKILL;
 use crate::sys::reap::ReapScope;
 use crate::sys::{proc, signal};
 
-/// How many rounds of search and kill the leftovers of one leader get. What survives them can't be killed, or its owner can't be
-/// determined.
-const MOST_ROUNDS: u32 = 16;
+/// How many rounds of search and kill the leftovers of one leader get. What survives them can't be killed, or its owner
+/// can't be determined.
+const MAX_ROUNDS: u32 = 16;
 
 /// The leader of such a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leader {
+pub(super) struct EndedLeader {
     pub(super) pid: i32,
-    /// When the kernel has started it. What has begun before is of another one with the same number: a service that a hook has
-    /// started may be there for years, and its tag names a leader that has gone since.
+    /// When the kernel has started it. What has begun before is of another one with the same number: a service that a
+    /// hook has started may be there for years, and its tag names a leader that has gone since.
     pub(super) start_time: u64,
 }
 
 /// Leaders that have ended and may have left something, and how often that was searched for already.
 #[derive(Default)]
-pub(super) struct Leftovers(Vec<(Leader, u32)>);
+pub(super) struct Leftovers(Vec<(EndedLeader, u32)>);
 
 impl Leftovers {
-    /// Begins a round; whether there is anybody to be looked for. A number that was given to another child since tells nothing any
-    /// more.
+    /// Begins a round; whether there is anybody to be looked for. A number that was given to another child since tells
+    /// nothing any more.
     fn begin_round(&mut self, is_child: impl Fn(i32) -> bool) -> bool {
         self.0.retain_mut(|(leader, rounds)| {
             *rounds += 1;
-            *rounds <= MOST_ROUNDS && !is_child(leader.pid)
+            *rounds <= MAX_ROUNDS && !is_child(leader.pid)
         });
         !self.0.is_empty()
     }
@@ -51,7 +51,7 @@ impl Leftovers {
 
 impl Effects {
     /// The leader of such a command was reaped: what it has started ends with it.
-    pub(super) fn end_all_of(&mut self, leader: Leader) {
+    pub(super) fn end_all_of(&mut self, leader: EndedLeader) {
         let Effects { inherited, children, foreign_children, .. } = self;
         let is_known = |pid| children.contains_key(&pid) || foreign_children.contains(&pid);
         // As a rule nothing is left, which is told by one short read.
@@ -73,7 +73,7 @@ impl Effects {
             self.inherited.forget_list();
             let is_known = |pid| self.children.contains_key(&pid) || self.foreign_children.contains(&pid);
             let mut others = proc::other_children(is_known);
-            let mut look = self.inherited.look(identity, &self.runs, &mut others, |of| self.leftovers.has(of));
+            let mut look = self.inherited.scan(identity, &self.runs, &mut others, |of| self.leftovers.has(of));
             look.left.living.retain(|stat| {
                 let of = self.inherited.leader_of(stat.pid);
                 of.is_some_and(|of| self.leftovers.has_left(of, stat.start_time))
@@ -81,8 +81,8 @@ impl Effects {
             if !look.left.living.is_empty() {
                 let pids: Vec<i32> = look.left.living.iter().map(|stat| stat.pid).collect();
                 // A check may leave something each time.
-                let level = if self.told_of_leftovers { log::Level::Debug } else { log::Level::Info };
-                self.told_of_leftovers = true;
+                let level = if self.leftovers_reported { log::Level::Debug } else { log::Level::Info };
+                self.leftovers_reported = true;
                 log::log!(
                     level,
                     "a check, or a hook that was ended, has left pids {pids:?} outside its process group: SIGKILL \
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn left_by(pid: i32, start_time: u64) -> Leftovers {
-        Leftovers(vec![(Leader { pid, start_time }, 0)])
+        Leftovers(vec![(EndedLeader { pid, start_time }, 0)])
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_not_looked_for_for_ever_nor_by_a_number_that_is_another_childs() {
         let mut leftovers = left_by(70, 5000);
-        assert_eq!((0..100).filter(|_| leftovers.begin_round(|_| false)).count(), MOST_ROUNDS as usize);
+        assert_eq!((0..100).filter(|_| leftovers.begin_round(|_| false)).count(), MAX_ROUNDS as usize);
         assert!(!left_by(70, 5000).begin_round(|pid| pid == 70));
     }
 }

@@ -48,35 +48,35 @@ impl Effects {
     pub(super) fn tell_of_changed_group(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         if let Some(former) = groups.put(id, config) {
-            self.tell_of_group(ListenerEvent::GroupRemoved, &former, |_| true);
-            self.tell_of_group(ListenerEvent::GroupAdded, config.group_name(), |other| other != id);
+            self.notify_group(ListenerEvent::GroupRemoved, &former, |_| true);
+            self.notify_group(ListenerEvent::GroupAdded, config.group_name(), |other| other != id);
         }
     }
 
     /// A process was added: reports its group where it is the first of it.
-    pub(super) fn tell_of_new_group(&mut self, id: ProcId, config: &ProgramConfig) {
+    pub(super) fn notify_group_added(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         groups.put(id, config);
         // Those that follow may be known already.
-        self.tell_of_group(ListenerEvent::GroupAdded, config.group_name(), |other| other < id);
+        self.notify_group(ListenerEvent::GroupAdded, config.group_name(), |other| other < id);
     }
 
     /// A process was removed: reports its group where it was the last of it.
-    pub(super) fn tell_of_old_group(&mut self, id: ProcId, config: &ProgramConfig) {
+    pub(super) fn notify_group_removed(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         groups.remove(id);
-        self.tell_of_group(ListenerEvent::GroupRemoved, config.group_name(), |_| true);
+        self.notify_group(ListenerEvent::GroupRemoved, config.group_name(), |_| true);
     }
 
-    fn tell_of_group(&self, kind: ListenerEvent, group: &str, counts: impl Fn(ProcId) -> bool) {
+    fn notify_group(&self, kind: ListenerEvent, group: &str, counts: impl Fn(ProcId) -> bool) {
         let is_there = self.groups.as_ref().is_some_and(|groups| groups.has(group, counts));
         if self.wanted_events.has(kind) && !is_there {
-            self.parts.output.tell_listeners(kind, format!("groupname:{group}\n").into());
+            self.parts.output.notify_listeners(kind, format!("groupname:{group}\n").into());
         }
     }
 
     /// Something happened.
-    pub(super) fn tell_listeners(&mut self, announcement: &Announcement) {
+    pub(super) fn notify_listeners(&mut self, announcement: &Announcement) {
         if self.listeners.is_empty() {
             return;
         }
@@ -93,7 +93,7 @@ impl Effects {
             other => other_events(other, self.wanted_events),
         };
         for (kind, payload) in events {
-            self.parts.output.tell_listeners(kind, payload.into());
+            self.parts.output.notify_listeners(kind, payload.into());
         }
     }
 }
@@ -122,7 +122,7 @@ fn other_events(announcement: &Announcement, wanted: ListenerEvents) -> Vec<(Lis
         | Announcement::Asked { .. }
         | Announcement::Denied { .. }
         | Announcement::Shortage { .. }
-        | Announcement::StrangerNotified { .. }
+        | Announcement::UnknownSenderNotified { .. }
         | Announcement::HookFailed { .. }
         | Announcement::NoticeLost { .. }
         | Announcement::LogsReopened
@@ -149,8 +149,8 @@ impl ListenerStates {
     }
 }
 
-/// One transition, as supervisord would have made it. There, a start that fails leads from STARTING to BACKOFF at once, and what
-/// has run and ended is EXITED until it is started again.
+/// One transition, as supervisord would have made it. There, a start that fails leads from STARTING to BACKOFF at once,
+/// and what has run and ended is EXITED until it is started again.
 fn transition_events(
     program: &ProgramConfig,
     transition: &Transition,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::descriptor_need;
 use super::super::effect::{External, Input, LoadJob};
 use super::Effects;
-use crate::config::{self, ConfigError, Diagnostic, LoadOptions, Reading};
+use crate::config::{self, ConfigError, Diagnostic, LoadOptions, LoadResult};
 use crate::models::SupervisorConfig;
 use crate::sys;
 use crate::util::thread;
@@ -40,7 +40,7 @@ impl Effects {
                 let programs = loaded.config.programs.iter();
                 let warning = descriptor_need::warning(programs, loaded.config.default_output);
                 loaded.warnings.extend(warning.map(|message| Diagnostic::of_file(&path, message)));
-                Ok(Reading::new(loaded, &in_force))
+                Ok(LoadResult::new(loaded, &in_force))
             };
             // `adjust` is somebody else's code. Without an answer no reload would ever come to an end.
             let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {

@@ -1,5 +1,5 @@
-//! A run's main process where that is not the one that was spawned: what the pid file or a message names, once it is our child.
-//! As the subreaper we inherit it when its parents have ended, and learn how it ends.
+//! A run's main process where that is not the one that was spawned: what the pid file or a message names, once it is
+//! our child. As the subreaper we inherit it when its parents have ended, and learn how it ends.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,11 +15,11 @@ use crate::sys::guarded_path::{self, Access};
 use crate::sys::path_events::FileState;
 use crate::sys::proc::{self, Stat};
 use crate::sys::reap::{ReapScope, set_subreaper};
-use crate::sys::signal::Leader;
+use crate::sys::signal::GroupLeader;
 use crate::sys::spawn::Child;
 
 /// What is read of a pid file, in bytes.
-const LONGEST_PID_FILE: u64 = 64;
+const MAX_PID_FILE_BYTES: u64 = 64;
 
 /// A main process that was not spawned by us.
 pub(super) struct MainProcess {
@@ -53,21 +53,21 @@ impl Run {
     }
 
     /// To signal its main process.
-    pub(super) fn leader(&self) -> Leader<'_> {
+    pub(super) fn leader(&self) -> GroupLeader<'_> {
         let reaped = self.reaped.is_some();
         self.main.as_ref().map_or_else(|| self.child.leader(reaped), |main| main.child.leader(reaped))
     }
 
     /// The process groups that are its own: that of the process that was spawned, and that of its main process.
-    pub(super) fn groups(&self) -> impl Iterator<Item = Leader<'_>> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupLeader<'_>> {
         let first = self.child.leader(self.reaped.is_some() || self.main.is_some());
         let main = self.main.as_ref().filter(|main| main.pgrp != self.child.pid).map(|main| {
             let leader = match main.pgrp == main.child.pid {
                 true => main.child.leader(self.reaped.is_some()),
                 // The process that gave the group its number may have ended long ago, and was not our child.
-                false => Leader { pid: main.pgrp, pidfd: None, reaped: true, session: main.session },
+                false => GroupLeader { pid: main.pgrp, pidfd: None, reaped: true, session: main.session },
             };
-            Leader { session: main.session, ..leader }
+            GroupLeader { session: main.session, ..leader }
         });
         [Some(first), main].into_iter().flatten()
     }
@@ -94,7 +94,7 @@ impl Run {
 
     /// The run is being stopped: its new main process is told so, if its group was not told with the others.
     fn pass_stop_on(&mut self, main: &Stat) {
-        let Some(signal) = self.told.filter(|signal| signal.resume || signal.number == SIGKILL) else { return };
+        let Some(signal) = self.last_signal.filter(|signal| signal.resume || signal.number == SIGKILL) else { return };
         if main.pgrp != self.child.pid && !self.signalled_groups.contains(&main.pgrp) {
             self.signalled_groups.push(main.pgrp);
             signal_apart(&self.config.name, main, signal, self.child.pid);
@@ -174,7 +174,8 @@ impl Effects {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         match self.run_of(pid) {
             Some(of) if of == id => {}
-            // It shows neither tag nor session, as what has set a title for `ps` and made a session; but its parents were ours.
+            // It shows neither tag nor session, as what has set a title for `ps` and made a session; but its parents
+            // were ours.
             None if run.is_detached() && stat.ppid == own && !self.children.contains_key(&pid) => {}
             Some(_) | None => return Err(stranger),
         }
@@ -213,7 +214,7 @@ pub(super) fn read_pid_file(path: &Path, before: Option<FileState>) -> Result<i3
         return Err(NoMain::Stale);
     }
     let mut text = String::new();
-    file.take(LONGEST_PID_FILE).read_to_string(&mut text).map_err(|_| NoMain::NoPid)?;
+    file.take(MAX_PID_FILE_BYTES).read_to_string(&mut text).map_err(|_| NoMain::NoPid)?;
     let word = text.split_ascii_whitespace().next().ok_or(NoMain::NoPid)?;
     let number: i64 = word.parse().map_err(|_| NoMain::NoPid)?;
     i32::try_from(number).ok().filter(|pid| *pid > 1).ok_or(NoMain::Impossible { number })

@@ -1,7 +1,6 @@
 //! The effects: what the engine wants done, done with system calls, in the order of its list. What came of an effect is
 //! fed back as an input.
 
-mod changes;
 mod checks;
 mod daemon_log;
 mod descendants;
@@ -30,6 +29,7 @@ mod tasks;
 #[cfg(feature = "attach")]
 mod terminal;
 mod usage;
+mod watched_paths;
 
 use std::collections::VecDeque;
 use std::io;
@@ -39,11 +39,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::doors::Doors;
 use super::effect::{Effect, Input, Signal, TaskId};
 use super::engine::adoption::Identity;
 use super::environment::FormerLimits;
 use super::handles::Handles;
+use super::http_sockets::HttpSockets;
 use super::inbox::Inputs;
 use super::users::Users;
 #[cfg(feature = "http")]
@@ -72,7 +72,7 @@ use listeners::{Listener, ListenerStates};
 pub use loader::Adjust;
 use main_process::{ForkingRun, MainProcess};
 use notify::NotifyRun;
-use orphans::Held;
+use orphans::ProcessRefs;
 pub(super) use orphans::identify;
 use replies::Replies;
 pub(super) use replies::ReplyTo;
@@ -114,7 +114,7 @@ struct Run {
     /// When the leader was reaped; from then on only the group is left.
     reaped: Option<Moment>,
     /// The last signal that all of it was sent.
-    told: Option<Signal>,
+    last_signal: Option<Signal>,
     /// The process groups that were sent it.
     signalled_groups: Vec<i32>,
 }
@@ -135,7 +135,7 @@ pub(super) struct Parts {
     pub output: Output,
     pub default_output: DefaultOutput,
     pub server: crate::control::server::ServerHandle,
-    pub doors: Doors,
+    pub sockets: HttpSockets,
     /// To be told when children are about to be reaped.
     pub child_signals: ChildSignals,
     pub scope: ReapScope,
@@ -167,7 +167,7 @@ pub(super) struct Effects {
     inherited: Inherited,
     leftovers: Leftovers,
     /// Something that a check has left was told already.
-    told_of_leftovers: bool,
+    leftovers_reported: bool,
     /// Whatever outlives its parent becomes a child of this process, and ours to reap.
     inherits_orphans: bool,
     /// Checks of which a thread has not come back.
@@ -191,7 +191,7 @@ pub(super) struct Effects {
     groups: Option<GroupIndex>,
     listener_states: ListenerStates,
     /// What an earlier daemon has left behind.
-    held: Held,
+    orphans: ProcessRefs,
     /// Who waits for which answer.
     replies: Replies,
     /// Begins and ends of runs that the output thread was not woken for yet, and when the first of them came.
@@ -220,7 +220,7 @@ impl Effects {
             wanted_events: ListenerEvents::NONE,
             groups: None,
             listener_states: ListenerStates::default(),
-            held: Held::default(),
+            orphans: ProcessRefs::default(),
             replies: Replies::new(parts.server.clone()),
             spawner: match parts.scope {
                 ReapScope::All => Spawner::for_sole_reaper()?,
@@ -235,7 +235,7 @@ impl Effects {
             dead_groups: DeadGroups::default(),
             inherited: Inherited::default(),
             leftovers: Leftovers::default(),
-            told_of_leftovers: false,
+            leftovers_reported: false,
             checks: ChecksUnderWay::default(),
             is_sampling: Arc::default(),
             notify_socket: None,
@@ -253,12 +253,12 @@ impl Effects {
         })
     }
 
-    /// Gives back what the start alone has needed, if the engine wants that. To be called as the last thing before the thread
-    /// waits: whatever runs afterwards brings its code back, sixteen pages at a time.
+    /// Gives back what the start alone has needed, if the engine wants that. To be called as the last thing before the
+    /// thread waits: whatever runs afterwards brings its code back, sixteen pages at a time.
     pub(super) fn trim_if_wanted(&mut self) {
         if std::mem::take(&mut self.trim_wanted) {
-            self.spawner.rest();
-            sys::memory::rest();
+            self.spawner.release_stacks();
+            sys::memory::release_idle_memory();
         }
     }
 
@@ -268,15 +268,16 @@ impl Effects {
         self.parts.output.expect_ends();
     }
 
-    /// A child may have sent `READY=1` before it ended: has the io thread deliver the messages that wait, and then tell of the ends.
+    /// A child may have sent `READY=1` before it ended: has the io thread deliver the messages that wait, and then tell
+    /// of the ends.
     /// `false`: no program can send any, and the ends can be told at once.
     pub(super) fn read_notifications_before_reaping(&self) -> bool {
         (self.had_ready_pipe || self.notify_socket.is_some()) && self.parts.server.read_before_ends()
     }
 
     /// Has the io thread look whether its files are there.
-    pub(super) fn look_at_names(&self) {
-        self.parts.server.look_at_names();
+    pub(super) fn check_names(&self) {
+        self.parts.server.check_names();
     }
 
     pub(super) fn replies(&mut self) -> &mut Replies {
@@ -317,7 +318,7 @@ impl Effects {
                 self.parts.server.forget_conditions(ReadyRun { id, generation });
             }
             Effect::WatchChanges { id, generation, config } => {
-                self.parts.server.watch_changes(ReadyRun { id, generation }, changes::watched_paths(&config));
+                self.parts.server.watch_changes(ReadyRun { id, generation }, watched_paths::watched_paths(&config));
             }
             Effect::ForgetChanges { id, generation } => {
                 self.parts.server.forget_changes(ReadyRun { id, generation });
@@ -346,7 +347,7 @@ impl Effects {
             Effect::Attach { request, id, attached } => self.attach_client(request, id, *attached),
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, kinds, past, reader } => self.replies.follow(request, kinds, past, reader),
-            Effect::ChangeDoors { settings } => self.parts.doors.change(settings, self.parts.server.clone()),
+            Effect::ChangeSockets { settings } => self.parts.sockets.change(settings, self.parts.server.clone()),
             Effect::EndStreams => self.parts.server.end_streams(),
             Effect::Unfollow { request } => self.replies.unfollow(request),
             Effect::Announce(announcement) => self.announce(&announcement),
@@ -404,12 +405,12 @@ impl Effects {
             // Before it is told of its own group.
             self.configure(id, config);
         }
-        self.tell_of_new_group(id, config);
+        self.notify_group_added(id, config);
     }
 
     /// A process has left the configuration, and nothing of it is left.
     fn forget(&mut self, id: ProcId, config: &ProgramConfig) {
-        self.tell_of_old_group(id, config);
+        self.notify_group_removed(id, config);
         self.forget_listener(id, &config.name);
         self.fcgi_sockets.leave(id, None);
         #[cfg(feature = "attach")]
@@ -424,8 +425,8 @@ impl Effects {
             log::log!(level, "{announcement}");
         }
         replies::publish(&self.parts.bus, announcement);
-        self.replies.tell_followers(announcement);
-        self.tell_listeners(announcement);
+        self.replies.notify_followers(announcement);
+        self.notify_listeners(announcement);
         #[cfg(feature = "http")]
         self.count(announcement);
     }

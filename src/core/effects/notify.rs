@@ -70,8 +70,8 @@ impl Effects {
         }
     }
 
-    /// The run that a process is of: by its ancestors, else by its tag or its session, which is what what was left behind by
-    /// its parents still has.
+    /// The run that a process is of: by its ancestors, else by its tag or its session, which is what what was left
+    /// behind by its parents still has.
     pub(super) fn run_of_ancestry(&self, ancestry: &Ancestry) -> Option<ProcId> {
         let by_descent = ancestry.lineage.iter().find_map(|pid| self.children.get(pid));
         if let Some(owner) = by_descent {
@@ -91,8 +91,8 @@ impl Effects {
         self.runs.iter().find(|(_, run)| run.is_led_by(leader)).map(|(id, _)| *id)
     }
 
-    /// The run of a sender that has gone before anybody could look whose process it was: known only where a single run can
-    /// be meant. Its user can do what it likes to that anyway.
+    /// The run of a sender that has gone before anybody could look whose process it was: known only where a single run
+    /// can be meant. Its user can do what it likes to that anyway.
     fn only_run_of(&self, uid: u32) -> Option<ProcId> {
         let may_be = |notify: NotifyRun| notify.access == NotifyAccess::Run && (notify.uid == uid || uid == 0);
         let mut candidates = self.runs.iter().filter(|(_, run)| run.notify.is_some_and(may_be) && run.reaped.is_none());

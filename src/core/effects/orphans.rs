@@ -34,9 +34,9 @@ static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// The processes that adoption is interested in, held.
 #[derive(Default)]
-pub(super) struct Held(HashMap<ProcessId, ProcessRef>);
+pub(super) struct ProcessRefs(HashMap<ProcessId, ProcessRef>);
 
-impl Held {
+impl ProcessRefs {
     /// As [`perform`](Self::perform), with an answer also after a panic: what is owed one would wait for it for ever.
     pub(super) fn perform_guarded(&mut self, output: &Output) -> Option<Input> {
         catch_unwind(AssertUnwindSafe(|| self.perform(output))).unwrap_or_else(|_| {
@@ -123,7 +123,7 @@ impl Effects {
             | Output::OrphansFound { .. }
             | Output::Gone { .. }
             | Output::Settled
-            | Output::Log(_) => self.held.perform_guarded(output),
+            | Output::Log(_) => self.orphans.perform_guarded(output),
         }
     }
 
@@ -188,7 +188,7 @@ mod tests {
     fn a_living_process_is_held_until_it_is_released() {
         let own = identify(&SupervisorConfig::default()).unwrap().process;
         let reused = ProcessId { start_time: own.start_time + 1, ..own };
-        let mut held = Held::default();
+        let mut held = ProcessRefs::default();
         let answer = held.perform(&Output::Probe { processes: vec![own, reused] });
         assert_eq!(answer, Some(Input::Probed { living: vec![own], ended: vec![reused] }));
         assert!(held.0.contains_key(&own) && held.0.len() == 1);

@@ -4,7 +4,7 @@ use super::super::effect::OutputJob;
 use super::output_client::Client;
 use super::replies::Responder;
 use super::{Effects, daemon_log};
-use crate::api::{self, Keeping, Refusal, Reply, RequestId};
+use crate::api::{self, Persistence, Refusal, Reply, RequestId};
 use crate::output::{self, InternalError, LogPart};
 use crate::sys;
 
@@ -13,7 +13,8 @@ const LAST_LINES: usize = 5;
 const LAST_WORDS: usize = 4096;
 
 impl Effects {
-    /// Has the output thread answer. The request leaves our list: the debt goes with its [`Responder`](super::replies::Responder).
+    /// Has the output thread answer. The request leaves our list: the debt goes with its
+    /// [`Responder`](super::replies::Responder).
     pub(super) fn delegate(&mut self, request: RequestId, job: OutputJob) {
         let Some(responder) = self.replies.hand_over(request) else { return };
         match job {
@@ -62,10 +63,10 @@ impl Effects {
             }
             OutputJob::Keep { file, reply } => match &self.parts.state {
                 Some(state) => state.answer_when_kept(file, responder, *reply),
-                None => responder.answer(Ok(reply.kept(Keeping::NoDirectory))),
+                None => responder.answer(Ok(reply.kept(Persistence::NoDirectory))),
             },
             #[cfg(feature = "http")]
-            OutputJob::Metrics(job) => self.tell_metrics(responder, *job),
+            OutputJob::Metrics(job) => self.answer_metrics(responder, *job),
             OutputJob::Why { id, stream, mut why } => {
                 why.paused = why.pid.and_then(sys::reap::stopped_now);
                 let reply = move |bytes: Vec<u8>| {

@@ -13,8 +13,9 @@ use crate::sys::reap::{ReapScope, Swept};
 use crate::util::quick_hash::QuickMap;
 
 impl Effects {
-    /// Reaps the child that a signal has named, and asks to be called again for the others: who has ended is started again before
-    /// the kernel looks at all children, which with ten thousand takes a millisecond. Or reaps every child that has ended.
+    /// Reaps the child that a signal has named, and asks to be called again for the others: who has ended is started
+    /// again before the kernel looks at all children, which with ten thousand takes a millisecond. Or reaps every child
+    /// that has ended.
     pub(super) fn reap(&mut self, results: &mut Vec<Input>) {
         // First, so that whatever happens here, the next end wakes somebody up.
         self.parts.child_signals.expect_more();
@@ -26,7 +27,7 @@ impl Effects {
                 ..Swept::default()
             });
             let found = !swept.exits.is_empty();
-            self.tell_exits(swept, results);
+            self.report_exits(swept, results);
             if found {
                 self.sweep_is_due = true;
                 results.push(Input::Notice(Notice::Child));
@@ -35,7 +36,7 @@ impl Effects {
         }
         let scope = self.parts.scope;
         let swept = self.reap_with(|children, before| sys::reap::sweep(scope, children, before));
-        self.tell_exits(swept, results);
+        self.report_exits(swept, results);
         self.end_leftovers();
         results.push(Input::Swept);
     }
@@ -62,13 +63,13 @@ impl Effects {
         })
     }
 
-    fn tell_exits(&mut self, swept: Swept, results: &mut Vec<Input>) {
+    fn report_exits(&mut self, swept: Swept, results: &mut Vec<Input>) {
         let Swept { exits, is_childless, strangers } = swept;
         // Their numbers may be those of what a program leaves behind one day.
         self.foreign_children.retain(|pid| !strangers.contains(pid));
         let is_childless = is_childless && self.inherits_orphans;
         if is_childless {
-            self.inherited.note_none();
+            self.inherited.mark_empty();
         }
         // All of them first: what is left of a run is told by who else is a child.
         let ended: Vec<_> = exits.into_iter().map(|(pid, exit)| (exit, self.children.remove(&pid))).collect();
@@ -85,8 +86,8 @@ impl Effects {
         self.inherited.forget_list();
     }
 
-    /// A child that was late has executed its program and ended between two looks at those that are late: that it was executed is
-    /// told first. One that was ended by a signal may not have got there.
+    /// A child that was late has executed its program and ended between two looks at those that are late: that it was
+    /// executed is told first. One that was ended by a signal may not have got there.
     fn executed_unseen(&self, id: ProcId, exit: Exit) -> Option<Input> {
         let run = self.runs.get(&id).filter(|_| matches!(exit, Exit::Code(_)))?;
         let is_executed = run.child.is_late().is_some() && run.child.late_failure().is_none();
@@ -149,8 +150,8 @@ impl Effects {
         self.note_run();
     }
 
-    /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; 0 where other
-    /// children than the programs may be somebody else's.
+    /// Signals (or, with `None`, only counts) the orphans that this process has inherited from its programs; 0 where
+    /// other children than the programs may be somebody else's.
     pub(super) fn signal_inherited(&self, signal: Option<u8>) -> usize {
         if self.parts.scope == ReapScope::Known {
             return 0;
@@ -161,8 +162,8 @@ impl Effects {
         let orphans: Vec<Stat> = orphans.filter_map(sys::proc::stat).collect();
         match signal {
             Some(SIGKILL) => sys::signal::signal_children_and_groups(&orphans, SIGKILL),
-            // Whoever is asked to end tells its own helpers: a shell whose helper is killed writes that into a pipe that may
-            // be closed by now, and would die of that before its trap runs.
+            // Whoever is asked to end tells its own helpers: a shell whose helper is killed writes that into a pipe
+            // that may be closed by now, and would die of that before its trap runs.
             Some(signal) => orphans.iter().for_each(|orphan| sys::signal::signal_child(orphan.pid, signal)),
             None => {}
         }

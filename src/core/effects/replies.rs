@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use crate::api::{Announcement, Answer, EventKinds, HistoryRow, PublicEvent, Reader, Refusal, RequestId};
-use crate::control::news::Follower;
+use crate::control::announcements::Follower;
 use crate::control::server::{ConnId, ServerHandle};
 use crate::events::{Event, EventBus};
 use crate::util::quick_hash::QuickMap;
@@ -152,7 +152,7 @@ impl Replies {
         self.server.unfollow(request);
     }
 
-    pub(super) fn tell_followers(&self, announcement: &Arc<Announcement>) {
+    pub(super) fn notify_followers(&self, announcement: &Arc<Announcement>) {
         if !self.followers.is_empty() && announcement.event().is_some() {
             self.server.happened(announcement);
         }

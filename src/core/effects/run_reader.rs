@@ -1,5 +1,5 @@
-//! Reading the settings of a program that somebody wants to run, on a thread of its own: a name server may be asked for its
-//! user.
+//! Reading the settings of a program that somebody wants to run, on a thread of its own: a name server may be asked for
+//! its user.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use crate::core::effect::Signal;
 use crate::process::{SignalTarget, signal_text};
 use crate::sys::proc::Stat;
-use crate::sys::signal::{self, GroupSignal, Leader};
+use crate::sys::signal::{self, GroupLeader, GroupSignal};
 use crate::util::errno;
 
 pub(super) const SIGKILL: u8 = 9;
@@ -12,7 +12,7 @@ pub(super) const SIGKILL: u8 = 9;
 pub(super) const SIGCONT: u8 = 18;
 
 /// Signals a leader, or its process group.
-pub(super) fn send(name: &str, leader: Leader<'_>, signal: u8, target: SignalTarget) {
+pub(super) fn send(name: &str, leader: GroupLeader<'_>, signal: u8, target: SignalTarget) {
     let (who, sent) = match target {
         SignalTarget::Leader => ("pid", signal::signal_leader(leader, signal)),
         SignalTarget::Group => ("process group", signal::signal_group(leader, signal)),

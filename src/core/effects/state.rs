@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::super::effect::KeptFile;
-use super::super::engine::kept::Kept;
+use super::super::effect::StateFile;
+use super::super::engine::stored_state::StoredState;
 use super::replies::Responder;
-use crate::api::{Keeping, Reply};
+use crate::api::{Persistence, Reply};
 use crate::sys::guarded_path::{self, Access};
 use crate::util::errno;
 use crate::util::thread;
 
 /// More than ten thousand programs need: a larger file was not written by us.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Room for what the writing of a file needs.
 const STACK_BYTES: usize = 64 * 1024;
 /// The pause before a failed write is tried again; each one is twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// … up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// Reads what an earlier daemon has kept. What can't be used is told in the log; the daemon begins without.
-pub(in crate::core) fn read(directory: &str) -> Kept {
-    let mut kept = Kept::default();
-    for file in KeptFile::ALL {
+pub(in crate::core) fn read(directory: &str) -> StoredState {
+    let mut kept = StoredState::default();
+    for file in StateFile::ALL {
         let path = Path::new(directory).join(file.name());
         let used = match read_file(&path) {
             Ok(text) => kept.read(file, &text).map_err(str::to_owned),
@@ -46,7 +46,7 @@ fn read_file(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("it is no file"));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -67,15 +67,15 @@ struct Shared {
 #[derive(Default)]
 struct Open {
     /// What is to be written.
-    texts: Vec<(KeptFile, Box<str>)>,
+    texts: Vec<(StateFile, Box<str>)>,
     /// Who waits for it.
-    waiting: Vec<(KeptFile, Responder, Reply)>,
+    waiting: Vec<(StateFile, Responder, Reply)>,
     /// A thread writes, or waits to try again.
     is_writing: bool,
     /// The daemon ends: what can't be written now is lost.
     is_last: bool,
     /// What could not be written, and why.
-    failed: Vec<(KeptFile, Arc<str>)>,
+    failed: Vec<(StateFile, Arc<str>)>,
 }
 
 impl StateWriter {
@@ -90,7 +90,7 @@ impl StateWriter {
     }
 
     /// Has this written, in the place of what was to be written to that file before.
-    pub(super) fn keep(&self, file: KeptFile, text: Box<str>) {
+    pub(super) fn keep(&self, file: StateFile, text: Box<str>) {
         let mut open = self.shared.open();
         open.texts.retain(|(other, _)| *other != file);
         open.texts.push((file, text));
@@ -98,7 +98,7 @@ impl StateWriter {
     }
 
     /// Answers when everything is written that was to be kept before.
-    pub(super) fn answer_when_kept(&self, file: KeptFile, responder: Responder, reply: Reply) {
+    pub(super) fn answer_when_kept(&self, file: StateFile, responder: Responder, reply: Reply) {
         let mut open = self.shared.open();
         open.waiting.push((file, responder, reply));
         self.begin(open);
@@ -116,7 +116,7 @@ impl StateWriter {
             let why: Arc<str> = format!("no thread: {}", errno::reason(&error)).into();
             log::error!("{}: can't be written: {why}", self.shared.directory.display());
             for (_, responder, reply) in std::mem::take(&mut open.waiting) {
-                responder.answer(Ok(reply.kept(Keeping::Failed(Arc::clone(&why)))));
+                responder.answer(Ok(reply.kept(Persistence::Failed(Arc::clone(&why)))));
             }
         }
     }
@@ -145,8 +145,8 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes until nothing is left to be written. What can't be is tried again after a pause, which grows, and whenever there is
-    /// something else to do.
+    /// Writes until nothing is left to be written. What can't be is tried again after a pause, which grows, and
+    /// whenever there is something else to do.
     fn write_all(&self) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -158,7 +158,7 @@ impl Shared {
             for (file, responder, reply) in waiting {
                 let failed =
                     self.open().failed.iter().find(|(other, _)| *other == file).map(|(_, why)| Arc::clone(why));
-                responder.answer(Ok(reply.kept(failed.map_or(Keeping::Kept, Keeping::Failed))));
+                responder.answer(Ok(reply.kept(failed.map_or(Persistence::Stored, Persistence::Failed))));
             }
             let mut open = self.open();
             let is_news = !open.texts.is_empty() || !open.waiting.is_empty() || open.is_last != is_last;
@@ -178,19 +178,19 @@ impl Shared {
             // Nobody but this thread takes a lock for long: what is wanted meanwhile is seen.
             let waited = self.is_wanted.wait_timeout(open, pause);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
-            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            pause = pause.saturating_mul(2).min(MAX_PAUSE);
         }
     }
 
     /// `false`: it has failed, which is told.
-    fn try_to_write(&self, file: KeptFile, text: &str) -> bool {
+    fn try_to_write(&self, file: StateFile, text: &str) -> bool {
         let result = self.write(file, text);
         let is_written = result.is_ok();
         self.note(file, result.err());
         is_written
     }
 
-    fn write(&self, file: KeptFile, text: &str) -> io::Result<()> {
+    fn write(&self, file: StateFile, text: &str) -> io::Result<()> {
         let path = self.directory.join(file.name());
         match guarded_path::replace(&path, text.as_bytes()) {
             // It may have been removed since the start.
@@ -203,7 +203,7 @@ impl Shared {
     }
 
     /// Trouble with a file is told once, and that it is over as well.
-    fn note(&self, file: KeptFile, error: Option<io::Error>) {
+    fn note(&self, file: StateFile, error: Option<io::Error>) {
         let path = self.directory.join(file.name());
         let mut open = self.open();
         let before = open.failed.iter().position(|(other, _)| *other == file).map(|place| open.failed.remove(place).1);

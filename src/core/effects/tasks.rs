@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::super::effect::{HookLaunch, Input, TaskCommand, TaskId};
 use super::super::environment::{Prepared, words_of};
 use super::launch::warn_if_pending;
-use super::leftovers::Leader;
+use super::leftovers::EndedLeader;
 use super::{Effects, Owner};
 use crate::health::{no_pipe, script_command};
 use crate::models::{ProgramConfig, Rare};
@@ -21,8 +21,8 @@ pub(super) struct TaskChild {
     reaped: bool,
     /// When the kernel has started the leader, where that has ended and leaves nothing.
     start_time: Option<u64>,
-    /// Nothing that it has started is to stay: it was a check, or did not end by itself. What a command of another kind has left
-    /// outside its process group may be a service of the machine.
+    /// Nothing that it has started is to stay: it was a check, or did not end by itself. What a command of another kind
+    /// has left outside its process group may be a service of the machine.
     leaves_nothing: bool,
 }
 
@@ -48,8 +48,8 @@ impl Effects {
         }
     }
 
-    /// Runs the script as the program's user, in its directory and environment, with the program's name. What it writes to its
-    /// standard output is nobody's.
+    /// Runs the script as the program's user, in its directory and environment, with the program's name. What it writes
+    /// to its standard output is nobody's.
     fn start_script(
         &mut self,
         task: TaskId,
@@ -98,15 +98,15 @@ impl Effects {
         pid
     }
 
-    /// Signals the group of a task; it may have gone by itself. Behind the end of its leader, also what has left the group and is
-    /// not to stay.
+    /// Signals the group of a task; it may have gone by itself. Behind the end of its leader, also what has left the
+    /// group and is not to stay.
     pub(super) fn signal_task(&mut self, task: TaskId, signal: u8) {
         let Some(TaskChild { child, reaped, start_time, leaves_nothing }) = self.tasks.get_mut(&task) else { return };
         let _ = sys::signal::signal_group(child.leader(*reaped), signal);
         if !*reaped {
             *leaves_nothing = true;
         } else if let Some(start_time) = *start_time {
-            let leader = Leader { pid: child.pid, start_time };
+            let leader = EndedLeader { pid: child.pid, start_time };
             self.end_all_of(leader);
         }
     }

@@ -12,7 +12,7 @@ use crate::api::{ProcId, RequestId};
 use crate::control::attachment::{Attachment, Taken};
 use crate::control::server::{ConnId, ServerHandle};
 use crate::models::{ProgramConfig, StreamKind, WindowSize};
-use crate::output::{Follower, InternalError, Keyboard};
+use crate::output::{Follower, InternalError, TerminalInput};
 use crate::process::{Generation, SpawnError, SpawnStage};
 use crate::sys::pty::{self, Pty};
 use crate::util::sorted::SortedMap;
@@ -45,15 +45,15 @@ impl Effects {
         self.parts.output.attach_terminal(id, generation, pid, terminal);
     }
 
-    /// Whoever has asked is sent what the program writes from now on. The request stays open: the engine answers it when the
-    /// run has ended.
+    /// Whoever has asked is sent what the program writes from now on. The request stays open: the engine answers it
+    /// when the run has ended.
     pub(super) fn attach_client(&mut self, request: RequestId, id: ProcId, attached: Attached) {
         let Some(conn) = self.replies.connection(request) else { return };
         let Attached { name, has_terminal, size } = attached;
         let (server, output) = (self.parts.server.clone(), self.parts.output.clone());
         let client = Arc::new_cyclic(|client: &Weak<Attachment>| {
-            let typist = Arc::new(Typist { client: client.clone(), server: server.clone(), conn });
-            let ask = move || output.type_in(id, Arc::clone(&typist) as Arc<dyn Keyboard>);
+            let typist = Arc::new(ClientInput { client: client.clone(), server: server.clone(), conn });
+            let ask = move || output.write_input(id, Arc::clone(&typist) as Arc<dyn TerminalInput>);
             Attachment::new(name, has_terminal, Box::new(ask))
         });
         let streams: &[StreamKind] = match has_terminal {
@@ -61,7 +61,8 @@ impl Effects {
             false => &[StreamKind::Stdout, StreamKind::Stderr],
         };
         for stream in streams {
-            let viewer = Viewer { client: Arc::downgrade(&client), server: server.clone(), conn, stream: *stream };
+            let viewer =
+                ClientOutput { client: Arc::downgrade(&client), server: server.clone(), conn, stream: *stream };
             self.parts.output.watch(id, *stream, Box::new(viewer));
         }
         if let Some(size) = size.filter(|_| has_terminal) {
@@ -78,14 +79,14 @@ impl Effects {
 }
 
 /// Takes one stream of what a program writes, for a client. The connection alone keeps that alive.
-struct Viewer {
+struct ClientOutput {
     client: Weak<Attachment>,
     server: ServerHandle,
     conn: ConnId,
     stream: StreamKind,
 }
 
-impl Follower for Viewer {
+impl Follower for ClientOutput {
     fn push(&self, bytes: &[u8]) -> bool {
         let Some(client) = self.client.upgrade() else { return false };
         if client.push(self.stream, bytes) {
@@ -109,13 +110,13 @@ impl Follower for Viewer {
 }
 
 /// What a client types.
-struct Typist {
+struct ClientInput {
     client: Weak<Attachment>,
     server: ServerHandle,
     conn: ConnId,
 }
 
-impl Keyboard for Typist {
+impl TerminalInput for ClientInput {
     fn take(&self, most: usize) -> Vec<u8> {
         let Some(client) = self.client.upgrade() else { return Vec::new() };
         let Taken { bytes, makes_room } = client.take_typed(most);

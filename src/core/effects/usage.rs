@@ -16,7 +16,7 @@ use crate::util::thread;
 const STACK: usize = 256 * 1024;
 
 /// A run, and processes that are certainly of it: whatever they have started is, too.
-struct Rooted {
+struct KnownProcesses {
     id: ProcId,
     generation: Generation,
     roots: Vec<i32>,
@@ -34,9 +34,9 @@ impl Effects {
             let run = self.runs.get(id).filter(|run| run.generation == *generation)?;
             let mut roots: Vec<i32> = run.leaders().collect();
             roots.extend(self.inherited.of(run));
-            Some(Rooted { id: *id, generation: *generation, roots })
+            Some(KnownProcesses { id: *id, generation: *generation, roots })
         });
-        let rooted: Vec<Rooted> = rooted.collect();
+        let rooted: Vec<KnownProcesses> = rooted.collect();
         let inputs = self.parts.inputs.clone();
         let look = move || {
             let samples = sample(&rooted, &proc::usages());
@@ -49,7 +49,7 @@ impl Effects {
 }
 
 /// Adds up what belongs to each run: its roots, what is in their sessions and groups, and what descends from them.
-fn sample(runs: &[Rooted], all: &[Usage]) -> Vec<UsageSample> {
+fn sample(runs: &[KnownProcesses], all: &[Usage]) -> Vec<UsageSample> {
     let mut owners: HashMap<i32, usize> = HashMap::new();
     for (number, run) in runs.iter().enumerate() {
         owners.extend(run.roots.iter().map(|root| (*root, number)));
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn all_that_a_run_has_started_is_added_up_and_nothing_else() {
-        let rooted = |id, roots: &[i32]| Rooted { id, generation: 1, roots: roots.to_vec() };
+        let rooted = |id, roots: &[i32]| KnownProcesses { id, generation: 1, roots: roots.to_vec() };
         let all = [
             usage(1, 0, 1, 1),
             usage(2, 1, 2, 2),

@@ -1,5 +1,5 @@
-//! Rules of access inside the engine: what is asked is permitted or refused before anything is done about it, and what may not
-//! be read is taken out of the answers. [`crate::api::Access`] decides.
+//! Rules of access inside the engine: what is asked is permitted or refused before anything is done about it, and what
+//! may not be read is taken out of the answers. [`crate::api::Access`] decides.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::models::{Dependency, DependencyKind, DependencyTarget, ProgramConfig,
 use crate::process::{Cause, Condition, HIDDEN, Initiator};
 
 /// What a client may see.
-pub(super) struct Eyes<'a> {
+pub(super) struct Visibility<'a> {
     access: Access<'a>,
     by: &'a Initiator,
     registry: &'a Registry,
@@ -21,31 +21,31 @@ pub(super) struct Eyes<'a> {
     is_limited: bool,
 }
 
-impl Eyes<'_> {
+impl Visibility<'_> {
     /// Whether the client may see this process.
-    pub(super) fn see(&self, entry: &Entry) -> bool {
+    pub(super) fn can_see(&self, entry: &Entry) -> bool {
         self.may(Right::Read, entry)
     }
 
     /// Whether the client may see the process with this identifier.
-    pub(super) fn see_id(&self, id: ProcId) -> bool {
-        self.registry.get(id).is_some_and(|entry| self.see(entry))
+    pub(super) fn can_see_id(&self, id: ProcId) -> bool {
+        self.registry.get(id).is_some_and(|entry| self.can_see(entry))
     }
 
     /// Whether the client may read the output of this process.
-    pub(super) fn hear(&self, entry: &Entry) -> bool {
+    pub(super) fn can_read_output(&self, entry: &Entry) -> bool {
         self.may(Right::Logs, entry)
     }
 
     /// Removes from a row the names of other processes, and the output that the client may not read.
-    pub(super) fn cover_row(&self, mut row: StatusRow) -> StatusRow {
+    pub(super) fn redact_row(&self, mut row: StatusRow) -> StatusRow {
         if self.is_limited {
-            if let Cow::Owned(program) = self.cover_program(&row.program) {
+            if let Cow::Owned(program) = self.redact_program(&row.program) {
                 row.program = Arc::new(program);
             }
-            self.cover_condition(&mut row.condition);
+            self.redact_condition(&mut row.condition);
             if let Some(held) = &mut row.held {
-                self.cover_held(held);
+                self.redact_held(held);
             }
             if !self.access.allows(self.by, Right::Logs, Object::of(&row.program)) {
                 row.last_words = None;
@@ -55,65 +55,65 @@ impl Eyes<'_> {
     }
 
     /// Removes the names of other processes from a condition.
-    pub(super) fn cover_condition(&self, condition: &mut Condition) {
+    pub(super) fn redact_condition(&self, condition: &mut Condition) {
         if self.is_limited {
-            condition.hide_names(&|name| self.see_name(name));
+            condition.hide_names(&|name| self.can_see_name(name));
         }
     }
 
     /// Removes the names of other processes from records of the past.
-    pub(super) fn cover_history(&self, rows: &mut [HistoryRow]) {
+    pub(super) fn redact_history(&self, rows: &mut [HistoryRow]) {
         if self.is_limited {
-            rows.iter_mut().for_each(|row| self.cover_cause(&mut row.cause));
+            rows.iter_mut().for_each(|row| self.redact_cause(&mut row.cause));
         }
     }
 
     /// Removes the names of other processes from an explanation.
-    pub(super) fn cover_why(&self, why: &mut Why) {
+    pub(super) fn redact_why(&self, why: &mut Why) {
         if !self.is_limited {
             return;
         }
-        self.cover_condition(&mut why.condition);
-        self.cover_history(&mut why.history);
+        self.redact_condition(&mut why.condition);
+        self.redact_history(&mut why.history);
         if let Some(request) = &mut why.last_request {
-            request.by.hide_names(&|name| self.see_name(name));
+            request.by.hide_names(&|name| self.can_see_name(name));
         }
-        if !why.chain.steps.iter().all(|step| self.see_name(&step.program.name)) {
+        if !why.chain.steps.iter().all(|step| self.can_see_name(&step.program.name)) {
             why.chain = Default::default();
         }
         if let Some(held) = &mut why.held {
-            self.cover_held(held);
+            self.redact_held(held);
         }
     }
 
     /// Removes the names of those that have to end first, as far as the client may not see them.
-    fn cover_held(&self, held: &mut HeldBack) {
+    fn redact_held(&self, held: &mut HeldBack) {
         let before = held.behind.len();
-        held.behind.retain(|step| self.see_name(&step.program.name));
+        held.behind.retain(|step| self.can_see_name(&step.program.name));
         held.more += before - held.behind.len();
-        held.by.hide_names(&|name| self.see_name(name));
+        held.by.hide_names(&|name| self.can_see_name(name));
     }
 
     /// Removes from an answer the names of other processes, and output that the client may not read.
-    pub(super) fn cover_answer(&self, answer: &mut Answer) {
+    pub(super) fn redact_answer(&self, answer: &mut Answer) {
         match answer {
             Ok(Reply::Each { results, .. }) => {
                 for (name, answer) in results {
-                    self.cover_answer(answer);
+                    self.redact_answer(answer);
                     if let Err(Refusal::NotReached { act, on, .. }) = answer
-                        && !self.know(right_to(*act), name)
+                        && !self.may_name(right_to(*act), name)
                     {
                         HIDDEN.clone_into(name);
                         *on = Selector::Process(HIDDEN.to_owned());
                     }
                 }
             }
-            Err(Refusal::NotRunning { name, reached }) => self.cover_reached(name, reached),
-            Err(Refusal::WaitFailed { name, why, .. }) => self.cover_unreached(name, why),
+            Err(Refusal::NotRunning { name, reached }) => self.redact_reached(name, reached),
+            Err(Refusal::WaitFailed { name, why, .. }) => self.redact_unreached(name, why),
             Err(Refusal::NotReached { act, members, .. }) => {
                 for (name, why) in members {
-                    self.cover_unreached(name, why);
-                    if !self.know(right_to(*act), name) {
+                    self.redact_unreached(name, why);
+                    if !self.may_name(right_to(*act), name) {
                         HIDDEN.clone_into(name);
                     }
                 }
@@ -122,17 +122,17 @@ impl Eyes<'_> {
         }
     }
 
-    fn cover_unreached(&self, name: &str, why: &mut Unreached) {
+    fn redact_unreached(&self, name: &str, why: &mut Unreached) {
         match why {
-            Unreached::Reached(reached) => self.cover_reached(name, reached),
+            Unreached::Reached(reached) => self.redact_reached(name, reached),
             Unreached::WaitsFor { on, reached } => {
-                self.cover_reached(on, reached);
-                if !self.see_name(on) {
+                self.redact_reached(on, reached);
+                if !self.can_see_name(on) {
                     HIDDEN.clone_into(on);
                 }
             }
             Unreached::CutShort { on, exit: _ } => {
-                if !self.see_name(on) {
+                if !self.can_see_name(on) {
                     HIDDEN.clone_into(on);
                 }
             }
@@ -144,29 +144,29 @@ impl Eyes<'_> {
         }
     }
 
-    fn cover_reached(&self, name: &str, reached: &mut Reached) {
-        self.cover_condition(&mut reached.condition);
+    fn redact_reached(&self, name: &str, reached: &mut Reached) {
+        self.redact_condition(&mut reached.condition);
         if let Some(cause) = &mut reached.cause {
-            self.cover_cause(cause);
+            self.redact_cause(cause);
         }
         let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));
-        if !entry.is_some_and(|entry| self.hear(entry)) {
+        if !entry.is_some_and(|entry| self.can_read_output(entry)) {
             reached.last_words = None;
         }
     }
 
     /// Whether the client may see this process, or has this right to it: then the request has named it.
-    fn know(&self, right: Right, name: &str) -> bool {
+    fn may_name(&self, right: Right, name: &str) -> bool {
         let program = self.registry.id_of(name).and_then(|id| self.registry.get(id)).map(Entry::config);
         let object = Object::Program { name, group: program.map(|program| program.group_name()) };
         !self.is_limited || [Right::Read, right].iter().any(|right| self.access.allows(self.by, *right, object))
     }
 
     /// Removes from settings the names of the dependencies that the client may not see.
-    pub(super) fn cover_program<'p>(&self, program: &'p ProgramConfig) -> Cow<'p, ProgramConfig> {
+    pub(super) fn redact_program<'p>(&self, program: &'p ProgramConfig) -> Cow<'p, ProgramConfig> {
         let mut program = Cow::Borrowed(program);
         for kind in DependencyKind::ALL.into_iter().filter(|_| self.is_limited) {
-            let is_seen = |dependency: &Dependency| self.see_target(&dependency.target);
+            let is_seen = |dependency: &Dependency| self.can_see_target(&dependency.target);
             if !kind.of(&program).iter().all(is_seen) {
                 kind.of_mut(program.to_mut()).retain(is_seen);
             }
@@ -175,10 +175,10 @@ impl Eyes<'_> {
     }
 
     /// Whether the client may see one of the targets of a dependency.
-    fn see_target(&self, target: &DependencyTarget) -> bool {
-        let mut all = self.registry.present().map(|(_, entry)| entry).filter(|entry| self.see(entry));
+    fn can_see_target(&self, target: &DependencyTarget) -> bool {
+        let mut all = self.registry.present().map(|(_, entry)| entry).filter(|entry| self.can_see(entry));
         match target {
-            DependencyTarget::Program(name) if self.registry.id_of(name).is_some() => self.see_name(name),
+            DependencyTarget::Program(name) if self.registry.id_of(name).is_some() => self.can_see_name(name),
             // All of its instances.
             DependencyTarget::Program(name) => {
                 all.any(|entry| entry.name().strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(':')))
@@ -187,12 +187,12 @@ impl Eyes<'_> {
         }
     }
 
-    fn cover_cause(&self, cause: &mut Cause) {
-        cause.hide_names(&|name| self.see_name(name));
+    fn redact_cause(&self, cause: &mut Cause) {
+        cause.hide_names(&|name| self.can_see_name(name));
     }
 
-    fn see_name(&self, name: &str) -> bool {
-        self.registry.id_of(name).is_some_and(|id| self.see_id(id))
+    fn can_see_name(&self, name: &str) -> bool {
+        self.registry.id_of(name).is_some_and(|id| self.can_see_id(id))
     }
 
     /// Whether he has this right to this process.
@@ -217,9 +217,9 @@ impl Engine {
     }
 
     /// What this client may see.
-    pub(super) fn eyes<'a>(&'a self, by: &'a Initiator) -> Eyes<'a> {
+    pub(super) fn visibility<'a>(&'a self, by: &'a Initiator) -> Visibility<'a> {
         let access = self.access();
-        Eyes { access, by, registry: &self.registry, is_limited: access.unlimited(by).is_none() }
+        Visibility { access, by, registry: &self.registry, is_limited: access.unlimited(by).is_none() }
     }
 
     /// What this one may read, for those who tell him of what happens; `None`: everything.
@@ -235,7 +235,7 @@ impl Engine {
         if self.access().unlimited(by).is_some() && !self.is_for_shell(needs) {
             return Ok(());
         }
-        let permitted = self.judge(by, needs);
+        let permitted = self.authorize(by, needs);
         if let Err(Refusal::Forbidden { right, on }) = &permitted {
             let command = match request {
                 Request::Command(command) => Some(Arc::new(command.clone())),
@@ -272,12 +272,12 @@ impl Engine {
     }
 
     #[cfg(feature = "attach")]
-    fn judge_shell(&self, by: &Initiator) -> Result<(), Refusal> {
+    fn authorize_shell(&self, by: &Initiator) -> Result<(), Refusal> {
         let forbidden = Refusal::Forbidden { right: Right::Admin, on: None };
         if self.access().has_shell(by) { Ok(()) } else { Err(forbidden) }
     }
 
-    fn judge(&self, by: &Initiator, needs: Needs<'_>) -> Result<(), Refusal> {
+    fn authorize(&self, by: &Initiator, needs: Needs<'_>) -> Result<(), Refusal> {
         let forbidden = |right, on: Option<&str>| Refusal::Forbidden { right, on: on.map(str::to_owned) };
         match needs {
             Needs::Nothing => Ok(()),
@@ -286,24 +286,24 @@ impl Engine {
                 false => Err(forbidden(right, None)),
             },
             #[cfg(feature = "xmlrpc")]
-            Needs::Found(right, names) => self.judge_found(by, right, names),
-            Needs::AllOf(right, names) => names.iter().try_for_each(|name| self.judge_name(by, right, name)),
+            Needs::Found(right, names) => self.authorize_any_name(by, right, names),
+            Needs::AllOf(right, names) => names.iter().try_for_each(|name| self.authorize_name(by, right, name)),
             Needs::Each(right, names) => match names.is_empty() || names.iter().any(|name| self.may(by, right, name)) {
                 true => Ok(()),
                 false => Err(forbidden(right, names.first().filter(|_| names.len() == 1).map(String::as_str))),
             },
-            Needs::Group(right, group) => self.judge_group(by, right, group),
+            Needs::Group(right, group) => self.authorize_group(by, right, group),
             #[cfg(feature = "attach")]
-            Needs::Shell => self.judge_shell(by),
+            Needs::Shell => self.authorize_shell(by),
             #[cfg(feature = "attach")]
             Needs::Terminal(name) | Needs::Program(Right::Stdin, name) if self.is_transient(name) => {
-                self.judge_shell(by)
+                self.authorize_shell(by)
             }
             #[cfg(feature = "attach")]
             Needs::Terminal(name) => {
-                self.judge_name(by, Right::Logs, name).and_then(|()| self.judge_name(by, Right::Stdin, name))
+                self.authorize_name(by, Right::Logs, name).and_then(|()| self.authorize_name(by, Right::Stdin, name))
             }
-            Needs::Program(right, name) => self.judge_name(by, right, name),
+            Needs::Program(right, name) => self.authorize_name(by, right, name),
             Needs::Daemon(right) => match self.access().allows(by, right, Object::Daemon) {
                 true => Ok(()),
                 false => Err(forbidden(right, None)),
@@ -312,7 +312,7 @@ impl Engine {
     }
 
     /// A name that is none is refused as one that there is: a hint at one that may not be read is none.
-    fn judge_name(&self, by: &Initiator, right: Right, name: &str) -> Result<(), Refusal> {
+    fn authorize_name(&self, by: &Initiator, right: Right, name: &str) -> Result<(), Refusal> {
         if !self.may(by, right, name) {
             return Err(Refusal::Forbidden { right, on: Some(name.to_owned()) });
         }
@@ -326,10 +326,10 @@ impl Engine {
 
     /// Several names that one process may have. Of a name that is none nothing is told, as above.
     #[cfg(feature = "xmlrpc")]
-    fn judge_found(&self, by: &Initiator, right: Right, names: &[String]) -> Result<(), Refusal> {
+    fn authorize_any_name(&self, by: &Initiator, right: Right, names: &[String]) -> Result<(), Refusal> {
         let mut there = names.iter().filter(|name| self.registry.id_of(name).is_some()).peekable();
         if there.peek().is_some() {
-            return there.try_for_each(|name| self.judge(by, Needs::Program(right, name)));
+            return there.try_for_each(|name| self.authorize(by, Needs::Program(right, name)));
         }
         match names.iter().any(|name| self.may(by, right, name)) {
             true => Ok(()),
@@ -337,7 +337,7 @@ impl Engine {
         }
     }
 
-    fn judge_group(&self, by: &Initiator, right: Right, group: &str) -> Result<(), Refusal> {
+    fn authorize_group(&self, by: &Initiator, right: Right, group: &str) -> Result<(), Refusal> {
         let forbidden = Refusal::Forbidden { right, on: Some(format!("group:{group}")) };
         match self.registry.members_or_refuse(group) {
             Ok(ids) => {
@@ -379,15 +379,17 @@ impl Engine {
         let is_shown = match &hint {
             NameHint::None | NameHint::Leaving => true,
             NameHint::ScaledAway(program) => self.may(by, Right::Read, program),
-            NameHint::Nearest(name) | NameHint::Group(name) | NameHint::Instances(name) => self.eyes(by).see_name(name),
+            NameHint::Nearest(name) | NameHint::Group(name) | NameHint::Instances(name) => {
+                self.visibility(by).can_see_name(name)
+            }
         };
         if is_shown { hint } else { NameHint::None }
     }
 
     /// The names of these that may be read.
     pub(super) fn names_shown_to(&self, by: &Initiator, ids: &[ProcId]) -> Vec<String> {
-        let eyes = self.eyes(by);
-        self.names_of(&ids.iter().copied().filter(|id| eyes.see_id(*id)).collect::<Vec<ProcId>>())
+        let visibility = self.visibility(by);
+        self.names_of(&ids.iter().copied().filter(|id| visibility.can_see_id(*id)).collect::<Vec<ProcId>>())
     }
 
     /// What this one may do.
@@ -407,11 +409,11 @@ impl Engine {
     #[cfg(feature = "http")]
     pub(super) fn unready(&self, by: &Initiator) -> Reply {
         let mut hidden = 0;
-        let rows = self.rows(None, 0, &self.eyes(&Initiator::Embedder)).unwrap_or_default();
-        let eyes = self.eyes(by);
+        let rows = self.rows(None, 0, &self.visibility(&Initiator::Embedder)).unwrap_or_default();
+        let visibility = self.visibility(by);
         let rows = rows.into_iter().filter(StatusRow::is_obstacle).filter_map(|row| {
-            if eyes.see_name(&row.program.name) {
-                return Some(eyes.cover_row(row));
+            if visibility.can_see_name(&row.program.name) {
+                return Some(visibility.redact_row(row));
             }
             hidden += 1;
             None

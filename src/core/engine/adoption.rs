@@ -4,17 +4,17 @@
 //! The kernel kills the leaders (`pdeathsig`); their groups, and programs without `pdeathsig`, live on. The next
 //! daemon recognises them by a tag in their environment. A tag costs no file, no write and no memory, ends with the
 //! process, and every process carries its own; a file with pids could not tell whose a group without its leader is.
-//! Whose a process is, is decided in [`judge`].
+//! Whose a process is, is decided in [`classify`].
 //!
-//! Everything here is pure: facts and the time come in ([`Input`]), effects go out as data ([`Output`]). The first look
-//! ([`first_look`]) decides per program what has to end and what is only told of; the stop stage ([`stop_stage`]) follows the
-//! former until nothing of it is left. Nothing here waits: a pause is a timer.
+//! Everything here is pure: facts and the time come in ([`Input`]), effects go out as data ([`Output`]). The initial
+//! scan ([`initial_scan`]) decides per program what has to end and what is only told of; the groups of orphans
+//! ([`orphan_group`]) follow the former until nothing of it is left. Nothing here waits: a pause is a timer.
 
+mod classify;
 mod env_tag;
-mod first_look;
-mod judge;
+mod initial_scan;
 mod late;
-mod stop_stage;
+mod orphan_group;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +26,11 @@ use crate::api::{Bystanders, OrphanNote as Note, ProcId};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
 use crate::util::sorted::{SortedMap, SortedSet};
+use classify::Found;
 pub(crate) use env_tag::{Identity, VARIABLE};
-use first_look::FirstLook;
-use judge::Found;
+use initial_scan::InitialScan;
 use late::LateFiles;
-use stop_stage::{OrphanGroup, Rescans};
+use orphan_group::{OrphanGroup, Rescans};
 
 /// What an effect has come to. Each effect that has an answer gets exactly one, in the order of the effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub(crate) enum Output {
         /// The program.
         id: ProcId,
     },
-    /// The first look is over: what was not named by [`Output::OrphansFound`] may be started.
+    /// The initial scan is over: what was not named by [`Output::OrphansFound`] may be started.
     Settled,
     /// A line for the log.
     Log(Note),
@@ -144,7 +144,7 @@ pub(crate) struct Adoption {
     identity: Option<Identity>,
     /// Nothing can be left: the daemon before has ended in order.
     expects_none: bool,
-    first_look: FirstLook,
+    initial_scan: InitialScan,
     /// The processes that pid files named when the daemon began.
     named: SortedMap<String, i32>,
     /// The programs whose pid files were written when these were there.
@@ -161,7 +161,7 @@ pub(crate) struct Adoption {
     untagged: SortedMap<ProcId, ProcessId>,
     /// What was found of programs that were not there, until they are.
     unclaimed: SortedMap<String, Found>,
-    /// Programs that came after the first look, with what was found of them; not yet told of, as it may have ended.
+    /// Programs that came after the initial scan, with what was found of them; not yet told of, as it may have ended.
     untold: SortedMap<ProcId, String>,
     /// Their pid files.
     late: LateFiles,
@@ -174,7 +174,7 @@ impl Adoption {
         Adoption {
             identity,
             expects_none: false,
-            first_look: FirstLook::NotBegun,
+            initial_scan: InitialScan::NotBegun,
             named: SortedMap::default(),
             written_since: SortedSet::default(),
             main_sessions: SortedMap::default(),
@@ -196,7 +196,7 @@ impl Adoption {
 
     /// Whether it is decided what has to end first.
     pub(crate) fn is_settled(&self) -> bool {
-        self.first_look == FirstLook::Settled
+        self.initial_scan == InitialScan::Settled
     }
 
     /// An earlier daemon may have left something. What PID 1 leaves behind, the kernel kills.
@@ -204,9 +204,9 @@ impl Adoption {
         !self.expects_none && self.identity.as_ref().is_some_and(|identity| identity.process.pid != 1)
     }
 
-    /// Whether the first look is under way.
+    /// Whether the initial scan is under way.
     pub(crate) fn is_looking(&self) -> bool {
-        !matches!(self.first_look, FirstLook::NotBegun | FirstLook::Settled)
+        !matches!(self.initial_scan, InitialScan::NotBegun | InitialScan::Settled)
     }
 
     /// Takes in what an effect has come to.
@@ -220,14 +220,14 @@ impl Adoption {
                     false => (self.named, self.written_since) = (named, written_since),
                 }
             }
-            Input::Scanned { from, took, result } => match std::mem::take(&mut self.first_look) {
-                FirstLook::Scanning(search) => self.first_scanned(now, from, search, result, &mut out),
-                other @ (FirstLook::NotBegun
-                | FirstLook::Examining(_)
-                | FirstLook::Waiting { .. }
-                | FirstLook::Holding { .. }
-                | FirstLook::Settled) => {
-                    self.first_look = other;
+            Input::Scanned { from, took, result } => match std::mem::take(&mut self.initial_scan) {
+                InitialScan::Scanning(search) => self.first_scanned(now, from, search, result, &mut out),
+                other @ (InitialScan::NotBegun
+                | InitialScan::Examining(_)
+                | InitialScan::Waiting { .. }
+                | InitialScan::Holding { .. }
+                | InitialScan::Settled) => {
+                    self.initial_scan = other;
                     self.rescanned(from, took, result, &mut out);
                 }
             },
@@ -242,7 +242,7 @@ impl Adoption {
                 });
                 self.untagged.retain(|_, process| !ended.contains(process));
                 self.first_probed(now, &living, &mut out);
-                self.tell_of_late(&living, &mut out);
+                self.report_late_orphans(&living, &mut out);
                 out.extend(self.late_probed(&living, &ended));
                 self.members_probed(now, &living, &ended, &mut out);
             }
@@ -254,14 +254,14 @@ impl Adoption {
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Moment) -> Vec<Output> {
         let mut out = Vec::new();
-        self.first_look_timeout(now, &mut out);
+        self.initial_scan_timeout(now, &mut out);
         self.stop_timeout(now, &mut out);
         out
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None`: not before something comes in.
     pub(crate) fn poll_timeout(&self) -> Option<Moment> {
-        [self.first_look.next_wake(), self.stop_wake()].into_iter().flatten().min()
+        [self.initial_scan.next_wake(), self.stop_wake()].into_iter().flatten().min()
     }
 
     /// The process will never be heard of again.
@@ -271,14 +271,14 @@ impl Adoption {
         let mut processes = self.noted.remove(&id).unwrap_or_default();
         processes.extend(self.untagged.remove(&id));
         processes.extend(self.groups.remove(&id).map(OrphanGroup::into_processes).unwrap_or_default());
-        processes.extend(self.first_look.forget(id));
+        processes.extend(self.initial_scan.forget(id));
         if processes.is_empty() { Vec::new() } else { vec![Output::Release { processes }] }
     }
 
     /// A program was added: what is left of it is treated as it would have been when the daemon began.
     pub(crate) fn add(&mut self, now: Moment, program: Program) -> Vec<Output> {
         if !self.is_settled() {
-            self.first_look.add(program);
+            self.initial_scan.add(program);
             return Vec::new();
         }
         let mut out: Vec<Output> = self.read_late(&program).into_iter().collect();
@@ -309,7 +309,7 @@ impl Adoption {
         out
     }
 
-    fn tell_of_late(&mut self, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
+    fn report_late_orphans(&mut self, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
         let pids = |processes: &[ProcessId]| -> Vec<i32> {
             processes.iter().filter(|process| living.contains(process)).map(|process| process.pid).collect()
         };

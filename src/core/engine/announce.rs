@@ -13,7 +13,7 @@ use crate::process::Transition;
 const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 10] = [
     Engine::remember,
     Engine::record_start,
-    Engine::settle_arrivals,
+    Engine::settle_reached_goals,
     Engine::watch_exits,
     Engine::watch_commit,
     Engine::notify_state,
@@ -23,9 +23,9 @@ const SUBSCRIBERS: [fn(&mut Engine, Option<ProcId>, &Announcement); 10] = [
     Engine::count,
 ];
 
-/// So many announcements are overtaken at most: they are looked through for each effect, and the log has the time at which a line is
-/// made.
-const MOST_OVERTAKEN: usize = 8;
+/// So many announcements are overtaken at most: they are looked through for each effect, and the log has the time at
+/// which a line is made.
+const MAX_OVERTAKEN: usize = 8;
 
 impl Engine {
     /// Something has happened; to which process, where it happened to one.
@@ -52,11 +52,11 @@ impl Engine {
         }
     }
 
-    /// Has this done before those outside are told what has led to it: the next program of a stop is signalled before lines are
-    /// made of the end of the last one.
+    /// Has this done before those outside are told what has led to it: the next program of a stop is signalled before
+    /// lines are made of the end of the last one.
     pub(super) fn do_before_telling(&mut self, effect: Effect) {
         let is_told = |effect: &&Effect| matches!(effect, Effect::Announce(_));
-        let told = self.effects.iter().rev().take(MOST_OVERTAKEN).take_while(is_told).count();
+        let told = self.effects.iter().rev().take(MAX_OVERTAKEN).take_while(is_told).count();
         self.effects.insert(self.effects.len() - told, effect);
     }
 }

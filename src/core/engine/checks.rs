@@ -1,5 +1,5 @@
-//! Checks of runs: their health, and whether they are ready. By a [task](super::tasks) where a command tells, else by a thread
-//! that the effects have for it.
+//! Checks of runs: their health, and whether they are ready. By a [task](super::tasks) where a command tells, else by a
+//! thread that the effects have for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::process::{self, Cause, Generation, PROBE_TIMEOUT_SECS, SpawnError, Ta
 use crate::util::truncate::to_bytes;
 
 /// Bytes of what a command has said that are remembered.
-const LONGEST_MESSAGE: usize = 200;
+const MAX_MESSAGE_BYTES: usize = 200;
 
 /// What a command may take that is run because a program is unhealthy, or for its output.
 const ACTION_TIMEOUT_SECS: u32 = 60;
@@ -83,7 +83,7 @@ impl Engine {
         if let Some(entry) = self.registry.get_mut(id).filter(|entry| entry.machine.generation() == generation) {
             entry.check_missed = Some(Box::new(error.clone()));
         }
-        self.tell(id, process::Event::HealthMissed { generation });
+        self.handle_event(id, process::Event::HealthMissed { generation });
     }
 
     /// A check has its answer.
@@ -98,7 +98,7 @@ impl Engine {
             CheckPurpose::Health => self.health(id, generation, result),
             CheckPurpose::Readiness => {
                 let HealthCheckResult { healthy: ready, message } = result;
-                self.tell(id, process::Event::Probed { generation, ready, message });
+                self.handle_event(id, process::Event::Probed { generation, ready, message });
             }
             CheckPurpose::StartCondition(condition) => self.start_condition_checked(id, generation, condition, &result),
             CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } => {
@@ -106,7 +106,7 @@ impl Engine {
                     |entry: &Entry| entry.machine.generation() == generation && entry.machine.pid().is_some();
                 if self.registry.get(id).is_some_and(is_of_run) {
                     let HealthCheckResult { healthy: success, message } = result;
-                    let message = to_bytes(&message, LONGEST_MESSAGE).into();
+                    let message = to_bytes(&message, MAX_MESSAGE_BYTES).into();
                     self.note(
                         id,
                         match purpose == CheckPurpose::HealthAction {

@@ -46,29 +46,29 @@ impl Engine {
         }
         #[cfg(feature = "attach")]
         let seen: Vec<ProcId> = names_seen(&query).iter().filter_map(|name| self.registry.find(name)).collect();
-        let eyes = self.eyes(by);
+        let visibility = self.visibility(by);
         let answer = match query {
             Query::Status { name, offset } => {
                 let (now, ending) = (self.now, self.is_ending());
-                self.rows(name.as_deref(), offset, &eyes).map(|rows| Reply::Status { rows, offset, now, ending })
+                self.rows(name.as_deref(), offset, &visibility).map(|rows| Reply::Status { rows, offset, now, ending })
             }
             #[cfg(feature = "xmlrpc")]
             Query::Find { names, right } => {
-                let (rows, now, ending) = (self.rows_found(&names, right, &eyes), self.now, self.is_ending());
+                let (rows, now, ending) = (self.rows_found(&names, right, &visibility), self.now, self.is_ending());
                 Ok(Reply::Found { rows, now, ending })
             }
-            Query::History { name } => self.history(name.as_deref(), &eyes).map(Reply::History),
+            Query::History { name } => self.history(name.as_deref(), &visibility).map(Reply::History),
             Query::Graph { names, offset } => {
-                self.graph_rows(&names, offset, &eyes).map(|rows| Reply::Graph { rows, offset, now: self.now })
+                self.graph_rows(&names, offset, &visibility).map(|rows| Reply::Graph { rows, offset, now: self.now })
             }
             Query::Blame { names, offset } => {
-                self.blame(&names, offset, &eyes).map(|blame| Reply::Blame(Box::new(blame)))
+                self.blame(&names, offset, &visibility).map(|blame| Reply::Blame(Box::new(blame)))
             }
             Query::Pid { name } => self.pid(name.as_deref()),
             Query::Ping => Ok(Reply::Pid(self.own_pid)),
             Query::Version => Ok(Reply::Version(self.own_pid)),
             Query::LogLevel => Ok(Reply::LogLevel(self.log_level().to_owned())),
-            Query::Flags => Ok(Reply::Flags(self.flag_rows(&eyes))),
+            Query::Flags => Ok(Reply::Flags(self.flag_rows(&visibility))),
             Query::Daemon => Ok(Reply::Daemon(Box::new(DaemonFacts {
                 pid: self.own_pid,
                 identifier: self.settings.identifier.clone(),
@@ -94,7 +94,7 @@ impl Engine {
                 self.wait_until(token, name, until, terms);
             }
             Watch::Events { kinds, history } => {
-                let past = self.past_events(kinds, history, &self.eyes(&by));
+                let past = self.past_events(kinds, history, &self.visibility(&by));
                 let request = self.owe(token, Owner::Follower);
                 let reader = self.reader(&by);
                 self.effects.push_back(Effect::Follow { request, kinds, past, reader });
@@ -123,7 +123,7 @@ impl Engine {
             Watch::Reread { secrets, file } => self.reread_file(token, secrets, file, by),
             Watch::Settings { name, secrets } => match self.registry.find_or_refuse(&name) {
                 #[cfg(feature = "attach")]
-                Ok(_) if self.is_transient(&name) => self.tell_settings_of_run(token, &name, secrets),
+                Ok(_) if self.is_transient(&name) => self.answer_settings_of_run(token, &name, secrets),
                 Ok(_) => self.load_configuration(Some(token), Purpose::Settings { name, secrets }, by),
                 Err(refusal) => self.refuse(token, refusal),
             },
@@ -137,7 +137,7 @@ impl Engine {
     fn why(&mut self, token: ReplyToken, id: ProcId, by: &Initiator) {
         self.probe_bystanders();
         let Some(mut why) = self.explain(id) else { return self.refuse(token, Refusal::Internal) };
-        self.eyes(by).cover_why(&mut why);
+        self.visibility(by).redact_why(&mut why);
         if !self.may(by, Right::Logs, &why.program.name) {
             why.last_words = None;
             return self.reply(token, Reply::Why(Box::new(why)));
@@ -159,7 +159,7 @@ impl Engine {
     /// Changes something.
     pub(super) fn command(&mut self, token: ReplyToken, by: Initiator, command: Arc<Command>) {
         // What the embedding program does it may log itself.
-        if by.is_client() && !self.is_further_input(&by, &command) {
+        if by.is_client() && !self.continues_stdin(&by, &command) {
             self.announce(None, Announcement::Asked { command: Arc::clone(&command), by: by.clone() });
             self.deliver_announcements();
         }
@@ -252,7 +252,7 @@ impl Engine {
             Act::Kill | Act::Restart { .. } if already.is_some() => Vec::new(),
             Act::Stop | Act::Kill | Act::Restart { .. } => self.act_for_client(act, &ids, &by, terms),
         };
-        self.note_word(act, &ids, &dependants);
+        self.note_request(act, &ids, &dependants);
         // Those that need what does not run may have to stop all the same.
         if let Some(name) = already.filter(|_| dependants.is_empty()) {
             return self.reply(token, Reply::AlreadyThere { act, name });
@@ -321,7 +321,7 @@ impl Engine {
                 process::Event::KillRequested { by }
             }
         };
-        self.tell(id, event);
+        self.handle_event(id, event);
     }
 
     /// Sends a signal to the present run.

@@ -19,8 +19,8 @@ use crate::api::{
     RollbackReason, Terms, Updated,
 };
 use crate::config::{
-    Configuration, KeyDiff, Reading, ReloadPlan, changed_keys, changed_settings, diff_shared, differ_in_number_alone,
-    needs_restart,
+    Configuration, KeyDiff, LoadResult, ReloadPlan, changed_keys, changed_settings, diff_shared,
+    differ_in_number_alone, needs_restart,
 };
 use crate::core::effect::Effect;
 use crate::models::{ProgramConfig, ProgramType, SupervisorConfig};
@@ -188,7 +188,7 @@ impl Commit {
 
 impl Engine {
     /// What this file would change; values that may be secret only where they are asked for.
-    pub(super) fn reread(&self, loaded: &Reading, secrets: bool) -> Reread {
+    pub(super) fn reread(&self, loaded: &LoadResult, secrets: bool) -> Reread {
         let (old, new) = (self.running(), &loaded.config);
         let plan = diff_shared(&old.settings, &old.programs, new);
         let mut reread = Reread {
@@ -221,7 +221,8 @@ impl Engine {
         reread
     }
 
-    /// The settings that the programs run with: those of their present runs, and of their next ones where they are down.
+    /// The settings that the programs run with: those of their present runs, and of their next ones where they are
+    /// down.
     fn running(&self) -> Configuration {
         let mut config = self.effective();
         for program in &mut config.programs {
@@ -253,7 +254,7 @@ impl Engine {
             false => new.programs.iter().map(|program| (program.name.as_str(), program)).collect(),
         };
         let program = |name: &str| programs.get(name).map(|program| Arc::clone(program));
-        let untold = self.take_untold(&mut change.plan, mode, &program);
+        let untold = self.take_unannounced(&mut change.plan, mode, &program);
         self.announce(None, Announcement::Reload(ReloadChange::Applied(change.changes())));
         self.apply_settings(&change.plan, &new.settings);
         for name in &change.plan.removed {
@@ -279,7 +280,7 @@ impl Engine {
                 ApplyMode::Add => false,
             };
             let is_back = self.registry.id_of(&program.name).is_some();
-            let id = self.bring_in(Arc::clone(program));
+            let id = self.add_or_return(Arc::clone(program));
             if !is_back {
                 added.push(id);
             }
@@ -307,7 +308,7 @@ impl Engine {
     }
 
     /// Takes out of the plan those whose settings differ in nothing that would be a change to anybody.
-    fn take_untold(
+    fn take_unannounced(
         &self,
         plan: &mut ReloadPlan,
         mode: &ApplyMode,
@@ -375,21 +376,21 @@ impl Engine {
         let before = self.registry.get(id).map(|entry| Arc::clone(entry.config()));
         self.effects.push_back(Effect::Configure { id, config: Arc::clone(&config) });
         let is_same = before.is_some_and(|before| before.schedule == config.schedule);
-        self.tell(id, process::Event::ConfigChanged(config));
+        self.handle_event(id, process::Event::ConfigChanged(config));
         if !is_same {
             self.plan(id);
         }
     }
 
     /// Adds a program, or takes one back that was removed and is still stopping.
-    fn bring_in(&mut self, program: Arc<ProgramConfig>) -> ProcId {
+    fn add_or_return(&mut self, program: Arc<ProgramConfig>) -> ProcId {
         let Some(id) = self.registry.id_of(&program.name) else {
             let id = self.add(program);
             self.plan(id);
             return id;
         };
         // While it was about to leave, it may have been enabled: that is asked of its name then.
-        let disabled = self.kept.disabled.contains(&program.name);
+        let disabled = self.stored.disabled.contains(&program.name);
         if let Some(entry) = self.registry.get_mut(id) {
             (entry.leaving, entry.disabled) = (false, disabled);
         }
@@ -423,7 +424,7 @@ impl Engine {
         // Also where they are the same: files of users may have changed, and what could not be opened may be free.
         if !(self.settings.http.is_empty() && new.http.is_empty()) {
             self.settings.http.clone_from(&new.http);
-            self.effects.push_back(Effect::ChangeDoors { settings: self.share_settings() });
+            self.effects.push_back(Effect::ChangeSockets { settings: self.share_settings() });
         }
         if self.settings.access != new.access {
             self.settings.access.clone_from(&new.access);
@@ -504,9 +505,9 @@ impl Engine {
         }
     }
 
-    /// Somebody has asked for this of some processes, which the way back of an update then leaves alone. `dependants`: those
-    /// that follow.
-    pub(super) fn note_word(&mut self, act: Act, ids: &[ProcId], dependants: &[ProcId]) {
+    /// Somebody has asked for this of some processes, which the way back of an update then leaves alone. `dependants`:
+    /// those that follow.
+    pub(super) fn note_request(&mut self, act: Act, ids: &[ProcId], dependants: &[ProcId]) {
         if !self.commit.is_open() {
             return;
         }
@@ -535,7 +536,7 @@ impl Engine {
                 up.remove(name);
             }
         }
-        self.bring_additions_back(additions);
+        self.restore_additions(additions);
         self.commit.rolling_back = true;
         let change = self.apply_config(config, &ApplyMode::RollBack(up), &Initiator::Rollback);
         self.commit.rolling_back = false;
@@ -588,8 +589,8 @@ impl Engine {
     }
 }
 
-/// Is it a job that the clock starts? What runs of it comes to its end with the settings that it has begun with, and what has
-/// failed waits for its time: the new settings are those of the next run.
+/// Is it a job that the clock starts? What runs of it comes to its end with the settings that it has begun with, and
+/// what has failed waits for its time: the new settings are those of the next run.
 fn is_left_to_its_schedule(entry: &Entry) -> bool {
     let is_oneshot = |config: &ProgramConfig| config.program_type == ProgramType::Oneshot;
     let run = entry.machine.run_config().unwrap_or(entry.config());

@@ -30,9 +30,10 @@ impl Engine {
     /// What is to be told of what was counted.
     #[cfg(feature = "http")]
     pub(super) fn metrics_job(&self, by: &Initiator) -> MetricsJob {
-        let eyes = self.eyes(by);
-        let seen: Vec<ProcId> = self.registry.iter().filter(|(_, entry)| eyes.see(entry)).map(|(id, _)| id).collect();
-        let rows = self.rows(None, 0, &eyes).unwrap_or_default();
+        let visibility = self.visibility(by);
+        let seen: Vec<ProcId> =
+            self.registry.iter().filter(|(_, entry)| visibility.can_see(entry)).map(|(id, _)| id).collect();
+        let rows = self.rows(None, 0, &visibility).unwrap_or_default();
         MetricsJob {
             rows: seen.into_iter().zip(rows).collect(),
             killed: self.killed(),

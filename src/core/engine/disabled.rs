@@ -1,23 +1,23 @@
 //! `disable` and `enable`: whether the daemon itself starts a program. One that is disabled is not started with the daemon, by
-//! what depends on it, by its schedule or by an update; a client can start it all the same, and it is supervised as ever then.
-//! An instance of a template that stands in no file is there with every daemon as long as it is enabled.
+//! what depends on it, by its schedule or by an update; a client can start it all the same, and it is supervised as
+//! ever then. An instance of a template that stands in no file is there with every daemon as long as it is enabled.
 
 use super::ledger::ReplyToken;
-use super::reload::{Purpose, Wanted};
-use super::scale::MOST_MADE;
+use super::reload::{InstanceChange, Purpose};
+use super::scale::MAX_ADDED;
 use super::{Engine, Entry};
-use crate::api::{Keeping, ProcId, Reply};
-use crate::core::effect::KeptFile;
+use crate::api::{Persistence, ProcId, Reply};
+use crate::core::effect::StateFile;
 use crate::process::{Cause, Initiator};
 
 /// Where so many are disabled, those are forgotten that are in no file any more.
-const MOST_DISABLED: usize = 10_000;
+const MAX_DISABLED: usize = 10_000;
 
 impl Engine {
     /// Somebody wants the daemon itself to start a program, or not to do so. An instance of a template is made for it.
     pub(super) fn enable_or_disable(&mut self, token: ReplyToken, name: &str, enabled: bool, by: Initiator) {
         if enabled && self.is_to_be_made(name) {
-            let purpose = Purpose::Make { names: vec![name.to_owned()], wanted: Wanted::Enable };
+            let purpose = Purpose::Make { names: vec![name.to_owned()], wanted: InstanceChange::Enable };
             return self.load_configuration(Some(token), purpose, by);
         }
         self.set_enabled(token, name, enabled, by);
@@ -28,7 +28,7 @@ impl Engine {
         let found = self.registry.find_or_refuse(name);
         let was_enabled = match &found {
             Ok(id) => !self.is_disabled(*id),
-            Err(_) => !self.kept.disabled.contains(name),
+            Err(_) => !self.stored.disabled.contains(name),
         };
         let id = match found {
             Ok(id) => Some(id),
@@ -59,31 +59,31 @@ impl Engine {
         let reply = Reply::EnabledSet { name: name.to_owned(), enabled, kept: None };
         if is_transient {
             // Nothing of it outlives it, nor the daemon.
-            return self.reply(token, reply.kept(Keeping::Transient));
+            return self.reply(token, reply.kept(Persistence::Transient));
         }
         let is_made = self.additions.instances.iter().any(|instance| instance == name);
         if is_made {
             self.keep_instances(&[name.to_owned()], enabled);
         }
-        let file = if is_made && enabled { KeptFile::Instances } else { KeptFile::Disabled };
+        let file = if is_made && enabled { StateFile::Instances } else { StateFile::Disabled };
         self.reply_when_kept(token, file, reply);
     }
 
     fn keep_disabled(&mut self, name: &str, disabled: bool) {
-        if disabled && self.kept.disabled.len() >= MOST_DISABLED {
-            let names = self.kept.disabled.iter().filter(|name| self.registry.find(name).is_some());
-            self.kept.disabled = names.cloned().collect();
+        if disabled && self.stored.disabled.len() >= MAX_DISABLED {
+            let names = self.stored.disabled.iter().filter(|name| self.registry.find(name).is_some());
+            self.stored.disabled = names.cloned().collect();
         }
         match disabled {
-            true => self.kept.disabled.insert(name.to_owned()),
-            false => self.kept.disabled.remove(name),
+            true => self.stored.disabled.insert(name.to_owned()),
+            false => self.stored.disabled.remove(name),
         };
-        self.keep(KeptFile::Disabled);
+        self.keep(StateFile::Disabled);
     }
 
     /// Whether it may be an instance of a template that is not there yet.
     fn is_to_be_made(&self, name: &str) -> bool {
-        name.contains('@') && self.registry.find(name).is_none() && self.additions.instances.len() < MOST_MADE
+        name.contains('@') && self.registry.find(name).is_none() && self.additions.instances.len() < MAX_ADDED
     }
 
     /// The daemon itself does not start this one.

@@ -47,7 +47,7 @@ impl Engine {
             }
             Act::Stop | Act::Kill | Act::Restart { .. } => self.act_for_client(act, &ids, &by, terms),
         };
-        self.note_word(act, &ids, &dependants);
+        self.note_request(act, &ids, &dependants);
         let also = self.names_shown_to(&by, &dependants);
         let goal = Goal::of(act);
         let goals: Vec<(ProcId, Goal)> = awaited.into_iter().chain(dependants).map(|id| (id, goal)).collect();

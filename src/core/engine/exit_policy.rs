@@ -1,7 +1,7 @@
 //! The end that programs decide about: `exit_on`, `on_fatal = exit`, `exit_code` and `exit_when_idle`.
 //!
-//! A container ends when its main program does, with a code that tells the truth. What somebody has asked for (a stop, a
-//! restart, a removal by a reload, SIGTERM to the daemon) is no such end.
+//! A container ends when its main program does, with a code that tells the truth. What somebody has asked for (a stop,
+//! a restart, a removal by a reload, SIGTERM to the daemon) is no such end.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const ENOENT: i32 = 2;
 pub(super) struct ExitPolicy {
     decision: Option<ExitDecision>,
     /// The program whose last line of output the reason waits for.
-    speaking: Option<ProcId>,
+    awaited_output: Option<ProcId>,
 }
 
 impl Engine {
@@ -70,7 +70,7 @@ impl Engine {
         let reason = ExitReason::Program { name, state, setting, cause };
         let code = code_of(entry, transition.to);
         self.exit_policy.decision = Some(ExitDecision { code, reason, last_words: None });
-        self.exit_policy.speaking = Some(id);
+        self.exit_policy.awaited_output = Some(id);
         self.timers.set(TimerKey::ExitPolicy, Some(self.now));
     }
 
@@ -88,8 +88,8 @@ impl Engine {
     }
 
     /// The last line of a program has come, or will not come any more.
-    pub(super) fn exit_words_heard(&mut self, id: ProcId) {
-        if self.exit_policy.speaking == Some(id) && !self.is_ending() {
+    pub(super) fn last_line_received(&mut self, id: ProcId) {
+        if self.exit_policy.awaited_output == Some(id) && !self.is_ending() {
             self.timers.set(TimerKey::ExitPolicy, Some(self.now));
         }
     }
@@ -103,11 +103,11 @@ impl Engine {
             self.exit_policy.decision = self.evaluate_idleness();
         }
         // Its last line is on its way, for a tenth of a second at most.
-        let speaking = self.exit_policy.speaking.and_then(|id| self.registry.get(id));
-        if speaking.is_some_and(|entry| entry.draining) {
+        let awaited_output = self.exit_policy.awaited_output.and_then(|id| self.registry.get(id));
+        if awaited_output.is_some_and(|entry| entry.draining) {
             return;
         }
-        let line = speaking.and_then(|entry| entry.last_words.as_deref().cloned());
+        let line = awaited_output.and_then(|entry| entry.last_words.as_deref().cloned());
         let Some(decision) = &mut self.exit_policy.decision else { return };
         if let Some(line) = line.filter(|line| !line.is_empty() && decision.code != 0) {
             decision.last_words = Some(line);

@@ -10,10 +10,10 @@ use crate::process::{Initiator, Moment, ProcessState};
 use crate::util::sorted::SortedSet;
 
 /// How many programs of a chain are shown: the last one and those at the beginning.
-const MOST_STEPS: usize = 8;
+const MAX_STEPS: usize = 8;
 
 /// How many of those that have to end first are named.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// A process on the way to what keeps another one from starting.
 struct Visit {
@@ -57,7 +57,7 @@ impl Engine {
             completed: machine.has_completed(),
             held: self.held_back(id),
             chain: self.obstacle_chain(id),
-            told: machine.told().cloned().map(Box::new),
+            notify_state: machine.notify_state().cloned().map(Box::new),
             next: next_step(entry).map(|(step, at)| match step {
                 NextStep::Kill => (step, self.kill_at(at)),
                 step => (step, at),
@@ -67,8 +67,8 @@ impl Engine {
         })
     }
 
-    /// The way from a process that can't start yet to what is to blame for that: the nearest program that has failed or was
-    /// stopped, else the nearest that is still on its way.
+    /// The way from a process that can't start yet to what is to blame for that: the nearest program that has failed or
+    /// was stopped, else the nearest that is still on its way.
     fn obstacle_chain(&self, id: ProcId) -> ObstacleChain {
         let mut seen = SortedSet::default();
         seen.insert(id);
@@ -105,7 +105,7 @@ impl Engine {
             way.push(visit);
             next = visit.found_from;
         }
-        let left_out = way.len().saturating_sub(MOST_STEPS);
+        let left_out = way.len().saturating_sub(MAX_STEPS);
         way.drain(1..1 + left_out);
         let steps = way.iter().rev().filter_map(|visit| self.chain_step(visit.id, visit.condition)).collect();
         ObstacleChain { steps, left_out }
@@ -131,12 +131,12 @@ impl Engine {
         let (act, by, named, all) = match self.held_command(id) {
             Some((act, by)) => {
                 let behind: Vec<ProcId> = self.dependants_on_their_way(id).collect();
-                let named: Vec<ChainStep> = behind.iter().copied().take(MOST_NAMED).filter_map(step).collect();
+                let named: Vec<ChainStep> = behind.iter().copied().take(MAX_NAMED).filter_map(step).collect();
                 (act, by.clone(), named, behind.len())
             }
             None => {
                 let (behind, all) = self.stopped_before(id)?;
-                (Act::Stop, Initiator::Shutdown, behind.into_iter().take(MOST_NAMED).filter_map(step).collect(), all)
+                (Act::Stop, Initiator::Shutdown, behind.into_iter().take(MAX_NAMED).filter_map(step).collect(), all)
             }
         };
         Some(HeldBack { act, by, more: all.saturating_sub(named.len()), behind: named })

@@ -27,7 +27,7 @@ impl Goal {
 }
 
 /// Whether a process that has just entered this state has reached the goal.
-pub(super) fn arrives(goal: Goal, state: ProcessState) -> bool {
+pub(super) fn is_reached_by(goal: Goal, state: ProcessState) -> bool {
     match goal {
         Goal::Up | Goal::Reach(WaitFor::Healthy) => false,
         Goal::Down | Goal::Reach(WaitFor::Stopped) => state == ProcessState::Stopped,
@@ -96,7 +96,7 @@ pub(super) fn reach_outcome(
             state == ProcessState::Running && (unchecked || entry.machine.healthy() == Some(true))
         }
         WaitFor::Stopped => return down_outcome(entry),
-        WaitFor::Exited => return arrives(Goal::Reach(until), state).then_some(Ok(())),
+        WaitFor::Exited => return is_reached_by(Goal::Reach(until), state).then_some(Ok(())),
     };
     if is_so {
         return Some(Ok(()));

@@ -1,6 +1,6 @@
-//! Who depends on whom, from process to process: built when a configuration is taken, which was checked when it was loaded.
-//! Who may go now, and who has to go first, takes a look at the edges of one process. Without dependencies it is three empty
-//! lists.
+//! Who depends on whom, from process to process: built when a configuration is taken, which was checked when it was
+//! loaded. Who may go now, and who has to go first, takes a look at the edges of one process. Without dependencies it
+//! is three empty lists.
 
 use std::ops::Range;
 
@@ -45,13 +45,14 @@ pub(super) struct Graph {
     needed_by: Vec<Link>,
     /// Each process, if any has links.
     nodes: SortedMap<ProcId, Node>,
-    /// Those that require something which is not in force, and its name: groups come and go one by one (`supervisorctl add`).
+    /// Those that require something which is not in force, and its name: groups come and go one by one (`supervisorctl
+    /// add`).
     absent: SortedMap<ProcId, Box<str>>,
 }
 
 impl Graph {
-    /// The graph of these processes, in the order of their ids. Those that are leaving have theirs, but nobody else has them: what
-    /// needs `web` needs its instances from the moment on in which it has some.
+    /// The graph of these processes, in the order of their ids. Those that are leaving have theirs, but nobody else has
+    /// them: what needs `web` needs its instances from the moment on in which it has some.
     fn new(programs: &[(ProcId, &ProgramConfig)], is_leaving: &dyn Fn(ProcId) -> bool) -> Graph {
         let present: Vec<_> = programs.iter().filter(|(id, _)| !is_leaving(*id)).copied().collect();
         let (mut needs, absent) = links(&present);

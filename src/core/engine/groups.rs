@@ -128,7 +128,8 @@ impl Engine {
         if !ids.iter().any(|id| self.registry.get(*id).is_some_and(|entry| entry.is_configured())) {
             return self.refuse(token, Refusal::NoSuchGroup { name: name.to_owned(), nearest: None });
         }
-        // FATAL is down also where it is tried again after a while (`fatal_retry`): to their clients it is a state of what is stopped.
+        // FATAL is down also where it is tried again after a while (`fatal_retry`): to their clients it is a state of
+        // what is stopped.
         let has_given_up = |entry: &Entry| entry.machine.state() == ProcessState::Fatal && !entry.machine.is_engaged();
         let is_down = |id| self.registry.get(id).is_some_and(|entry| entry.is_settled_down() || has_given_up(entry));
         if !ids.into_iter().all(is_down) {

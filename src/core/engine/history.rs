@@ -1,7 +1,7 @@
 //! What has happened to each process: its last transitions, typed, in few bytes.
 //!
-//! A process keeps at most [`MOST_RECORDS`] in about [`MOST_BYTES`], in memory that it takes with its first transition. When
-//! all of them together have [`MOST_IN_ALL`], each that changes its state keeps only its last [`FEW_RECORDS`].
+//! A process keeps at most [`MAX_RECORDS`] in about [`MAX_BYTES`], in memory that it takes with its first transition.
+//! When all of them together have [`MAX_TOTAL_BYTES`], each that changes its state keeps only its last [`FEW_RECORDS`].
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use crate::models::ProgramConfig;
 use crate::process::{Cause, Failure, Initiator, Moment, ProcessState, SpawnError, TaskEnd};
 
 /// Records that a process keeps.
-pub(super) const MOST_RECORDS: usize = 8;
+pub(super) const MAX_RECORDS: usize = 8;
 /// Bytes that the records of a process may take.
-pub(super) const MOST_BYTES: usize = 1000;
+pub(super) const MAX_BYTES: usize = 1000;
 /// Bytes that the records of all processes may take before they keep fewer.
-pub(super) const MOST_IN_ALL: usize = 1024 * 1024;
+pub(super) const MAX_TOTAL_BYTES: usize = 1024 * 1024;
 /// Records that a process keeps then.
 pub(super) const FEW_RECORDS: usize = 2;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Past {
+pub(super) struct HistoryRecord {
     pub(super) at: Moment,
     pub(super) cause: Cause,
     pub(super) pid: Option<std::num::NonZeroI32>,
     pub(super) from: ProcessState,
     /// The same as `from` for a note about something that did not change the state.
     pub(super) to: ProcessState,
-    /// Its place among all that happened at this moment, as far as that can be counted: one turn may be a whole chain of
-    /// programs. It has room where the others leave some.
+    /// Its place among all that happened at this moment, as far as that can be counted: one turn may be a whole chain
+    /// of programs. It has room where the others leave some.
     #[serde(default)]
     number: u16,
 }
 
-impl Past {
+impl HistoryRecord {
     /// Bytes that it takes, boxes and all.
     fn weight(&self) -> usize {
-        size_of::<Past>() + payload(&self.cause)
+        size_of::<HistoryRecord>() + payload(&self.cause)
     }
 }
 
@@ -151,22 +151,23 @@ fn payload_of_initiator(by: &Initiator) -> usize {
 /// The last records of one process, oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
-    records: Vec<Past>,
+    records: Vec<HistoryRecord>,
 }
 
 impl History {
     /// Bytes that the records take.
     pub(super) fn weight(&self) -> usize {
-        self.records.iter().map(Past::weight).sum()
+        self.records.iter().map(HistoryRecord::weight).sum()
     }
 
-    /// Adds a record; the oldest make room. At most `most` are there then. The bytes that they took, and those that they take.
-    fn push(&mut self, past: Past, most: usize) -> (usize, usize) {
+    /// Adds a record; the oldest make room. At most `most` are there then. The bytes that they took, and those that
+    /// they take.
+    fn push(&mut self, past: HistoryRecord, most: usize) -> (usize, usize) {
         let before = self.weight();
         let mut weight = before + past.weight();
         let mut go = 0;
-        while self.records.len() - go >= most || (weight > MOST_BYTES && go < self.records.len()) {
-            weight -= self.records.get(go).map_or(0, Past::weight);
+        while self.records.len() - go >= most || (weight > MAX_BYTES && go < self.records.len()) {
+            weight -= self.records.get(go).map_or(0, HistoryRecord::weight);
             go += 1;
         }
         self.records.drain(..go);
@@ -178,12 +179,12 @@ impl History {
         (before, weight)
     }
 
-    pub(super) fn last(&self) -> Option<&Past> {
+    pub(super) fn last(&self) -> Option<&HistoryRecord> {
         self.records.last()
     }
 
     /// The last change of state.
-    pub(super) fn last_transition(&self) -> Option<&Past> {
+    pub(super) fn last_transition(&self) -> Option<&HistoryRecord> {
         self.records.iter().rev().find(|past| past.from != past.to)
     }
 
@@ -209,7 +210,7 @@ impl History {
 
     /// The records as they are told.
     pub(super) fn rows(&self, program: &Arc<ProgramConfig>) -> Vec<HistoryRow> {
-        let row = |past: &Past| HistoryRow {
+        let row = |past: &HistoryRecord| HistoryRow {
             program: Arc::clone(program),
             at: past.at,
             from: past.from,
@@ -261,7 +262,7 @@ impl Engine {
             | Announcement::Output { .. }
             | Announcement::ExecFailedLate { .. }
             | Announcement::Shortage { .. }
-            | Announcement::StrangerNotified { .. }
+            | Announcement::UnknownSenderNotified { .. }
             | Announcement::TaskSignalled { .. }
             | Announcement::HookFailed { .. }
             | Announcement::NoticeLost { .. }
@@ -276,11 +277,12 @@ impl Engine {
             | Announcement::Reload(_)
             | Announcement::Shutdown(_) => return,
         };
-        let most = if self.histories.bytes > MOST_IN_ALL { FEW_RECORDS } else { MOST_RECORDS };
+        let most = if self.histories.bytes > MAX_TOTAL_BYTES { FEW_RECORDS } else { MAX_RECORDS };
         let number = self.histories.number(at);
         let Some(entry) = self.registry.get_mut(id) else { return };
         let pid = pid.and_then(std::num::NonZeroI32::new);
-        let (before, after) = entry.history.push(Past { at, cause: cause.shortened(), pid, from, to, number }, most);
+        let (before, after) =
+            entry.history.push(HistoryRecord { at, cause: cause.shortened(), pid, from, to, number }, most);
         self.histories.bytes = (self.histories.bytes + after).saturating_sub(before);
     }
 
@@ -301,16 +303,16 @@ impl Engine {
 mod tests {
     use super::*;
 
-    fn past(at: u64, message: &str) -> Past {
+    fn past(at: u64, message: &str) -> HistoryRecord {
         let cause = Cause::Unhealthy { failures: 1, message: message.into() };
         let (from, to) = (ProcessState::Running, ProcessState::Unhealthy);
-        Past { at: Moment::from_nanos(at), from, to, pid: std::num::NonZeroI32::new(7), cause, number: 0 }
+        HistoryRecord { at: Moment::from_nanos(at), from, to, pid: std::num::NonZeroI32::new(7), cause, number: 0 }
     }
 
     #[test]
     fn records_are_small() {
         assert!(size_of::<Cause>() <= 24, "{}", size_of::<Cause>());
-        assert!(size_of::<Past>() <= 40, "{}", size_of::<Past>());
+        assert!(size_of::<HistoryRecord>() <= 40, "{}", size_of::<HistoryRecord>());
     }
 
     #[test]
@@ -318,11 +320,11 @@ mod tests {
         let filled = |last: usize| {
             let mut history = History::default();
             for weight in [200, 200, 200, 200, last] {
-                history.push(past(1, &"x".repeat(weight - size_of::<Past>())), MOST_RECORDS);
+                history.push(past(1, &"x".repeat(weight - size_of::<HistoryRecord>())), MAX_RECORDS);
             }
             history.weight()
         };
-        assert_eq!((filled(200), filled(201)), (MOST_BYTES, 801));
+        assert_eq!((filled(200), filled(201)), (MAX_BYTES, 801));
     }
 
     #[test]
@@ -330,15 +332,15 @@ mod tests {
         let mut history = History::default();
         let long = "ü".repeat(100);
         for at in 1..=10_000 {
-            history.push(past(at, if at % 3 == 0 { &long } else { "short" }), MOST_RECORDS);
-            assert!(history.weight() <= MOST_BYTES, "{}", history.weight());
+            history.push(past(at, if at % 3 == 0 { &long } else { "short" }), MAX_RECORDS);
+            assert!(history.weight() <= MAX_BYTES, "{}", history.weight());
         }
         let times: Vec<u64> = history.records.iter().map(|past| past.at.as_nanos()).collect();
         assert!(times.len() >= 4 && times.ends_with(&[9_999, 10_000]), "{times:?}");
         history.push(past(10_001, "few"), FEW_RECORDS);
         assert_eq!(history.records.len(), FEW_RECORDS);
         let huge = "x".repeat(5_000);
-        history.push(past(10_002, &huge), MOST_RECORDS);
+        history.push(past(10_002, &huge), MAX_RECORDS);
         assert_eq!(history.records.len(), 1, "one is kept, however large");
     }
 }

@@ -26,8 +26,9 @@ use crate::process::{
 };
 use crate::util::sorted::SortedMap;
 
-/// So many changes of state of one process may wait for the end of the `on_state` before; the next ones are lost, which is said.
-const MOST_NOTICES: usize = 16;
+/// So many changes of state of one process may wait for the end of the `on_state` before; the next ones are lost, which
+/// is said.
+const MAX_NOTICES: usize = 16;
 
 /// What is told to a hook, by variables.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -201,10 +202,10 @@ impl Engine {
             return self.begin_command(id, generation, progress);
         }
         let HookProgress { hook, config, failure, request, .. } = *progress;
-        self.tell_of_hook_failure(id, &config, failure.as_ref());
+        self.report_hook_failure(id, &config, failure.as_ref());
         match hook {
             Hook::PreStart | Hook::StopCommand | Hook::PostStop => {
-                self.tell(id, process::Event::HookEnded { generation, hook, failure });
+                self.handle_event(id, process::Event::HookEnded { generation, hook, failure });
                 self.probe_group(id);
             }
             Hook::PostStart => self.probe_group(id),
@@ -222,7 +223,7 @@ impl Engine {
     }
 
     /// Reports it to the log and `why`. A failed `pre_start` is the cause of the state that follows.
-    fn tell_of_hook_failure(&mut self, id: ProcId, program: &Arc<ProgramConfig>, failure: Option<&HookFailure>) {
+    fn report_hook_failure(&mut self, id: ProcId, program: &Arc<ProgramConfig>, failure: Option<&HookFailure>) {
         let Some(failure) = failure.filter(|failure| failure.end != TaskEnd::Cancelled) else { return };
         match failure.hook {
             // A note for each would soon push everything else out of the history.
@@ -264,7 +265,7 @@ impl Engine {
         let progress = HookProgress::new(Hook::OnState, Arc::clone(program), facts);
         match self.state_notices.count(id) {
             _ if !self.tasks.runs(id, Hook::OnState) => self.begin_command(id, generation, progress),
-            waiting if waiting < MOST_NOTICES => self.state_notices.add(id, progress),
+            waiting if waiting < MAX_NOTICES => self.state_notices.add(id, progress),
             _ => self.announce(Some(id), Announcement::NoticeLost { program: Arc::clone(program), state: *to }),
         }
     }

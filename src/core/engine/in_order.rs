@@ -1,5 +1,5 @@
-//! Commands on processes and what goes with them: a start begins with what is needed, a stop or restart with those that need
-//! what is stopped. A command that has to wait for the end of others is held, and done when they have gone.
+//! Commands on processes and what goes with them: a start begins with what is needed, a stop or restart with those that
+//! need what is stopped. A command that has to wait for the end of others is held, and done when they have gone.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct HeldCommand {
 
 impl HeldCommand {
     /// The process is up afterwards.
-    pub(super) fn comes_up(&self) -> bool {
+    pub(super) fn is_up_or_starting(&self) -> bool {
         match self.act {
             Act::Restart { .. } | Act::Start => true,
             Act::Stop | Act::Kill => false,
@@ -54,7 +54,7 @@ impl Engine {
             match self.held.get_mut(&id) {
                 // It is about to be stopped: it comes back after that.
                 Some(held) => *held = HeldCommand { act: Act::Restart { force: false }, by, only: held.only },
-                None => self.tell(id, process::Event::StartRequested { by }),
+                None => self.handle_event(id, process::Event::StartRequested { by }),
             }
         }
     }
@@ -86,7 +86,7 @@ impl Engine {
                 }
                 let Some(on) = self.registry.get(link.on) else { continue };
                 let is_held = self.held.contains_key(&link.on);
-                if !on.leaving && !on.disabled && (!on.machine.comes_up() || is_held) && seen.insert(link.on) {
+                if !on.leaving && !on.disabled && (!on.machine.is_up_or_starting() || is_held) && seen.insert(link.on) {
                     starts.push((link.on, related(entry.name(), Relation::NeededBy, by)));
                     open.push(link.on);
                 }
@@ -94,8 +94,8 @@ impl Engine {
         }
     }
 
-    /// Stops, kills or restarts these; before them, unless `only` they are meant, those that need them and are up. Returns
-    /// the latter.
+    /// Stops, kills or restarts these; before them, unless `only` they are meant, those that need them and are up.
+    /// Returns the latter.
     pub(super) fn act_in_order(&mut self, act: Act, ids: &[ProcId], by: &Initiator, only: bool) -> Dependants {
         let mut dependants = Vec::new();
         if !only {
@@ -124,7 +124,7 @@ impl Engine {
         if let Act::Restart { .. } = act {
             // What an earlier stop only holds back comes up again; what is held to come up does so anyway.
             let mut seen: SortedSet<ProcId> = SortedSet::default();
-            seen.extend(self.held.iter().filter(|(_, held)| held.comes_up()).map(|(id, _)| *id));
+            seen.extend(self.held.iter().filter(|(_, held)| held.is_up_or_starting()).map(|(id, _)| *id));
             let mut starts = Vec::new();
             ids.iter().for_each(|id| self.add_needs(*id, by, &mut seen, &mut starts));
             starts.into_iter().for_each(|(id, by)| self.start_in_order(&[id], &by));
@@ -143,8 +143,8 @@ impl Engine {
         dependants
     }
 
-    /// Those that require these or are bound to them, directly or not, and are up or on their way; each with the one because
-    /// of which it is found.
+    /// Those that require these or are bound to them, directly or not, and are up or on their way; each with the one
+    /// because of which it is found.
     fn add_dependants(&self, ids: &[ProcId], found: &mut Vec<(ProcId, ProcId)>) {
         let mut seen: SortedSet<ProcId> = SortedSet::default();
         seen.extend(ids.iter().copied());
@@ -154,7 +154,7 @@ impl Engine {
             for link in self.graph.needed_by(id).iter().filter(|link| link.kind.is_hard()) {
                 let is_up = self.registry.get(link.from).is_some_and(|entry| {
                     let machine = &entry.machine;
-                    machine.comes_up()
+                    machine.is_up_or_starting()
                         && (machine.state() != ProcessState::Stopping || machine.desired() == Desired::Up)
                 });
                 if is_up && seen.insert(link.from) {
@@ -186,9 +186,9 @@ impl Engine {
         self.dependants_beyond(id).into_iter().filter(on_their_way)
     }
 
-    /// Does the command that waits for the end of others, if they have gone. While a process is being spawned, its machine could
-    /// only take note of a stop, and not of a restart: what it needs would be stopped beneath it. The command follows the spawn, which ends in
-    /// this turn of the dispatcher.
+    /// Does the command that waits for the end of others, if they have gone. While a process is being spawned, its
+    /// machine could only take note of a stop, and not of a restart: what it needs would be stopped beneath it. The
+    /// command follows the spawn, which ends in this turn of the dispatcher.
     pub(super) fn perform_held(&mut self, id: ProcId) {
         if !self.held.contains_key(&id) {
             return;
@@ -237,7 +237,7 @@ impl Engine {
 
     /// The command that waits brings it up.
     pub(super) fn held_comes_up(&self, id: ProcId) -> bool {
-        self.held.get(&id).is_some_and(HeldCommand::comes_up)
+        self.held.get(&id).is_some_and(HeldCommand::is_up_or_starting)
     }
 
     /// A command on this process waits for the end of others.

@@ -1,8 +1,8 @@
 //! The ledger of requests: who owes which answer.
 //!
-//! An answer is owed for each request. After each turn, also one that panicked, every open request is owned by a waiter,
-//! by the loader of the configuration, by a stream of events, or was delegated to the output thread: the dispatcher
-//! compares its own list with this one, and answers what nobody owns with an internal error.
+//! An answer is owed for each request. After each turn, also one that panicked, every open request is owned by a
+//! waiter, by the loader of the configuration, by a stream of events, or was delegated to the output thread: the
+//! dispatcher compares its own list with this one, and answers what nobody owns with an internal error.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ use crate::core::effect::{Effect, OutputJob};
 use crate::process::Initiator;
 use crate::util::sorted::SortedMap;
 
-/// The right to answer one request. It is used up by the answer, or handed to whoever owns the request from then on. Not
-/// to be copied: a request is answered once.
+/// The right to answer one request. It is used up by the answer, or handed to whoever owns the request from then on.
+/// Not to be copied: a request is answered once.
 #[derive(Debug)]
 #[must_use = "a request that nobody answers leaves a client waiting"]
 pub(super) struct ReplyToken {
@@ -86,8 +86,8 @@ impl Engine {
         ReplyToken { request, limited: self.is_limited(by).then(|| by.clone()) }
     }
 
-    /// Whether somebody in the engine owes the answer to this request and will come to it: an entry here whose waiter or
-    /// loader a panic has cost is as good as none.
+    /// Whether somebody in the engine owes the answer to this request and will come to it: an entry here whose waiter
+    /// or loader a panic has cost is as good as none.
     pub(crate) fn owns(&self, request: RequestId) -> bool {
         match self.ledger.owner(request) {
             Some(Owner::Waiter(waiter)) => self.waiters.answers(waiter, request),
@@ -115,7 +115,7 @@ impl Engine {
     /// Answers a request.
     pub(super) fn answer(&mut self, token: ReplyToken, mut answer: Answer) {
         if let Some(reader) = &token.limited {
-            self.eyes(reader).cover_answer(&mut answer);
+            self.visibility(reader).redact_answer(&mut answer);
         }
         self.effects.push_back(Effect::Reply { request: token.request, answer: Box::new(answer) });
     }

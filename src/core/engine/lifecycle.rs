@@ -15,13 +15,13 @@ use crate::process::{
     SpawnError, TaskEvent,
 };
 
-/// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that outlives
-/// its leader is probed after this time, then after twice as long, …
+/// The kernel tells nobody when the last member of a process group goes, unless it is our own child: a group that
+/// outlives its leader is probed after this time, then after twice as long, …
 pub(super) const FIRST_PROBE: Duration = Duration::from_millis(2);
 /// … and never less often than this.
 const LAST_PROBE: Duration = Duration::from_millis(250);
-/// After so many probes the group is looked at more closely: zombies of a parent that does not reap (a container without an
-/// init) would hold up a stop for ever.
+/// After so many probes the group is looked at more closely: zombies of a parent that does not reap (a container
+/// without an init) would hold up a stop for ever.
 const QUICK_PROBES: u32 = 4;
 
 /// How long the answer to a failed start may wait for the last line of the program's output.
@@ -39,7 +39,7 @@ pub(super) struct ExitFacts {
 
 impl Engine {
     /// Feeds an event to a process's machine, and performs the actions that follow.
-    pub(super) fn tell(&mut self, id: ProcId, event: process::Event) {
+    pub(super) fn handle_event(&mut self, id: ProcId, event: process::Event) {
         if let Some(entry) = self.registry.get_mut(id) {
             entry.machine.handle_event(self.now, event);
             self.pump(id);
@@ -95,7 +95,7 @@ impl Engine {
         self.note_settled(id);
         #[cfg(feature = "attach")]
         self.review_transient(id);
-        self.depart(id);
+        self.remove_departed(id);
     }
 
     /// Files the machine's next timer and shows its state to other threads.
@@ -122,7 +122,7 @@ impl Engine {
         self.timers.set(TimerKey::OutputDrain(id), None);
         self.timers.set(TimerKey::GroupProbe(id), None);
         // The last line of the run before is waited for no longer.
-        self.exit_words_heard(id);
+        self.last_line_received(id);
         self.effects.push_back(Effect::Spawn { id, generation, config });
     }
 
@@ -166,7 +166,7 @@ impl Engine {
             self.pending_exec_pause = Some(FIRST_EXEC_PROBE);
             self.timers.set(TimerKey::PendingExec, self.now.checked_add(FIRST_EXEC_PROBE));
         }
-        self.tell(
+        self.handle_event(
             id,
             match pending {
                 true => process::Event::SpawnPending { generation, pid },
@@ -200,7 +200,7 @@ impl Engine {
         }
         entry.probes = 0;
         self.count_exit(id, exit);
-        self.leader_gone(id, generation);
+        self.leader_ended(id, generation);
         if let Some(error) = late
             && let Some(entry) = self.registry.get_mut(id)
         {
@@ -213,7 +213,7 @@ impl Engine {
         entry.machine.handle_event(self.now, process::Event::Exited { generation, exit, descendant });
         entry.probe_pause = Some(FIRST_PROBE);
         match group {
-            GroupLeft::Empty => self.group_gone(id, generation),
+            GroupLeft::Empty => self.group_ended(id, generation),
             GroupLeft::Lingers => {
                 entry.machine.handle_event(self.now, process::Event::GroupLingers { generation });
                 self.probe_later(id);
@@ -229,7 +229,7 @@ impl Engine {
     }
 
     /// Its leader has ended, and no other process takes its place: what it has written is to be read.
-    pub(super) fn leader_gone(&mut self, id: ProcId, generation: Generation) {
+    pub(super) fn leader_ended(&mut self, id: ProcId, generation: Generation) {
         self.timers.set(TimerKey::OutputDrain(id), self.now.checked_add(DRAIN_LIMIT));
         self.forget_changes(id, generation);
         self.usages.forget(id);
@@ -267,14 +267,15 @@ impl Engine {
         match self.left_of_run(id, group) {
             GroupLeft::Empty if entry.machine.may_be_hidden() => self.probe_later(id),
             GroupLeft::Empty => {
-                self.group_gone(id, generation);
+                self.group_ended(id, generation);
                 self.pump(id);
             }
             GroupLeft::Lingers => self.probe_later(id),
         }
     }
 
-    /// What is left of a run whose leader has ended: its tasks belong to it. They were killed, and are gone before the run is.
+    /// What is left of a run whose leader has ended: its tasks belong to it. They were killed, and are gone before the
+    /// run is.
     fn left_of_run(&self, id: ProcId, group: GroupLeft) -> GroupLeft {
         if self.tasks.has_live(id) { GroupLeft::Lingers } else { group }
     }
@@ -286,7 +287,7 @@ impl Engine {
         self.timers.set(TimerKey::GroupProbe(id), self.now.checked_add(pause));
     }
 
-    fn group_gone(&mut self, id: ProcId, generation: Generation) {
+    fn group_ended(&mut self, id: ProcId, generation: Generation) {
         self.end_search(id, generation);
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.probe_pause = None;
@@ -296,7 +297,7 @@ impl Engine {
     }
 
     /// Removes a process that has left the configuration, once nothing of its run is left.
-    pub(super) fn depart(&mut self, id: ProcId) {
+    pub(super) fn remove_departed(&mut self, id: ProcId) {
         if !self.registry.get(id).is_some_and(|entry| entry.has_left()) {
             return;
         }
@@ -311,7 +312,7 @@ impl Engine {
         for key in [TimerKey::Process(id), TimerKey::OutputDrain(id), TimerKey::GroupProbe(id)] {
             self.timers.set(key, None);
         }
-        self.exit_words_heard(id);
+        self.last_line_received(id);
         self.effects.push_back(Effect::Forget { id, config: Arc::clone(entry.config()) });
         let name = entry.name().to_owned();
         self.announce(None, Announcement::Reload(crate::api::ReloadChange::Removed { name }));
@@ -335,7 +336,7 @@ impl Engine {
             Announcement::Health { program, at: self.now, pid, healthy, message: message.as_str().into() },
         );
         self.deliver_announcements();
-        self.tell(id, process::Event::HealthReported { generation, healthy, message });
+        self.handle_event(id, process::Event::HealthReported { generation, healthy, message });
     }
 
     pub(super) fn output(&mut self, note: Note) {
@@ -349,17 +350,17 @@ impl Engine {
                 }
             }
             Note::TaskOutput { task, tail } => {
-                self.tell_task(task, TaskEvent::Output(tail));
-                self.tell_task(task, TaskEvent::Drained);
+                self.handle_task_event(task, TaskEvent::Output(tail));
+                self.handle_task_event(task, TaskEvent::Drained);
             }
             Note::ReadyLine { program, generation } => {
-                self.tell(program, process::Event::ReadyReported { generation, report: ReadyReport::Ready });
+                self.handle_event(program, process::Event::ReadyReported { generation, report: ReadyReport::Ready });
             }
             Note::WatchedLine { program, generation, pattern, line } => {
                 self.watched_line(program, generation, &pattern, line);
             }
             Note::Silent { program, generation, silence } => self.silent(program, generation, silence),
-            Note::Heard { program, generation } => self.heard(program, generation),
+            Note::OutputResumed { program, generation } => self.output_resumed(program, generation),
             Note::Trouble { program, stream, text } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };
                 let trouble: Arc<str> = text.into();
@@ -394,6 +395,6 @@ impl Engine {
         entry.draining = false;
         self.has_moved(id);
         self.review_waiters(id);
-        self.exit_words_heard(id);
+        self.last_line_received(id);
     }
 }

@@ -1,4 +1,5 @@
-//! Runs that have lived for as long as they may (`max_lifetime`), or whose files have changed: they are restarted in order.
+//! Runs that have lived for as long as they may (`max_lifetime`), or whose files have changed: they are restarted in
+//! order.
 //!
 //! What must never happen
 //!
@@ -32,7 +33,7 @@ fn section_of(entry: &Entry) -> Option<&str> {
 fn is_settled(entry: &Entry) -> bool {
     match entry.machine.state() {
         ProcessState::Running => true,
-        ProcessState::Stopped | ProcessState::Exited => !entry.machine.comes_up(),
+        ProcessState::Stopped | ProcessState::Exited => !entry.machine.is_up_or_starting(),
         ProcessState::Starting
         | ProcessState::Backoff
         | ProcessState::Stopping
@@ -74,8 +75,8 @@ impl Engine {
         self.review_lifetimes(id);
     }
 
-    /// Something has happened to this process: of its instances, the one that waits for the longest time may go by now. It is
-    /// looked at when all of this turn is done.
+    /// Something has happened to this process: of its instances, the one that waits for the longest time may go by now.
+    /// It is looked at when all of this turn is done.
     pub(super) fn review_lifetimes(&mut self, id: ProcId) {
         if self.lifetimes.waiting.is_empty() {
             return;

@@ -16,7 +16,8 @@ impl Engine {
         self.effects.push_back(Effect::FindMain { id, generation, config });
     }
 
-    /// The process that was spawned has ended with 0, as it should: it has put itself into the background. Its output goes on.
+    /// The process that was spawned has ended with 0, as it should: it has put itself into the background. Its output
+    /// goes on.
     pub(super) fn detached(&mut self, id: ProcId, generation: Generation, group: GroupLeft) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.detached = true;
@@ -37,7 +38,7 @@ impl Engine {
         entry.detached = false;
         entry.probe_pause = None;
         self.timers.set(TimerKey::GroupProbe(id), None);
-        self.tell(id, process::Event::MainFound { generation, pid });
+        self.handle_event(id, process::Event::MainFound { generation, pid });
     }
 
     pub(super) fn main_refused(&mut self, id: ProcId, generation: Generation, found: NoMain) {
@@ -60,7 +61,7 @@ impl Engine {
         if let Some(entry) = self.registry.get_mut(id)
             && std::mem::take(&mut entry.detached)
         {
-            self.leader_gone(id, generation);
+            self.leader_ended(id, generation);
         }
     }
 }

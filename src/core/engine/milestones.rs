@@ -1,4 +1,5 @@
-//! Milestones: oneshots that have completed, and have no process. `sync` requires the milestone `online`, which requires
+//! Milestones: oneshots that have completed, and have no process. `sync` requires the milestone `online`, which
+//! requires
 //! `network`: a stop of `network` stops `sync` first, a start of `sync` starts `network`, and `sync` waits while `network` comes up.
 
 use super::graph::Link;
@@ -57,7 +58,7 @@ impl Engine {
                 let Some(entry) = self.registry.get(link.on).filter(|entry| !entry.leaving) else { continue };
                 let comes = match self.held_command(link.on) {
                     Some(_) => self.held_comes_up(link.on),
-                    None => entry.machine.comes_up() && !holds(entry, link.condition),
+                    None => entry.machine.is_up_or_starting() && !holds(entry, link.condition),
                 };
                 if comes {
                     return Some(*link);

@@ -16,7 +16,6 @@ mod additions;
 pub(super) mod adoption;
 mod announce;
 mod blame;
-mod changes;
 mod checks;
 mod commands;
 mod commit;
@@ -33,8 +32,6 @@ mod groups;
 mod history;
 mod hooks;
 mod in_order;
-mod input_log;
-pub(super) mod kept;
 mod ledger;
 mod lifecycle;
 mod lifetimes;
@@ -51,14 +48,17 @@ mod reconcile;
 mod registry;
 mod reload;
 mod restart;
+mod restart_on_change;
 mod scale;
 mod schedules;
 mod settings;
 mod shutdown;
-mod stages;
+mod shutdown_stages;
 mod start_conditions;
 mod start_record;
 mod start_slots;
+mod stdin_log;
+pub(super) mod stored_state;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -93,12 +93,10 @@ use graph::Graph;
 use history::Histories;
 use hooks::StateNotices;
 use in_order::HeldCommand;
-use input_log::InputLog;
-use kept::Kept;
 use ledger::Ledger;
 use lifecycle::ExitFacts;
 use lifetimes::Lifetimes;
-use notify::Strangers;
+use notify::UnknownSenders;
 use output_watch::Silences;
 use power::Power;
 use reconcile::EarlyRequest;
@@ -107,9 +105,11 @@ use reload::Reload;
 use restart::Restart;
 use schedules::Schedules;
 use shutdown::Shutdown;
-use stages::StopOrder;
+use shutdown_stages::StopOrder;
 use start_conditions::Outside;
 use start_slots::StartSlots;
+use stdin_log::StdinLog;
+use stored_state::StoredState;
 use tasks::Tasks;
 use timers::{TimerKey, Timers};
 #[cfg(feature = "attach")]
@@ -125,8 +125,8 @@ const START_SETTLED: Duration = Duration::from_secs(1);
 /// A shortage counts as over this long after the last failed spawn. Those that wait try again at least twice a minute.
 const SHORTAGE_OVER: Duration = Duration::from_secs(60);
 
-/// The first look at children that have not executed their program in time: nothing tells of an exec. The next ones come each
-/// after twice the pause, because a disk may hang for days, …
+/// The first look at children that have not executed their program in time: nothing tells of an exec. The next ones
+/// come each after twice the pause, because a disk may hang for days, …
 const FIRST_EXEC_PROBE: Duration = Duration::from_millis(10);
 /// … and never less often than this: until then the program is not taken for one that runs.
 const LAST_EXEC_PROBE: Duration = Duration::from_secs(1);
@@ -154,7 +154,7 @@ pub(crate) struct Engine {
     /// What somebody has set for starts to wait for.
     flags: Flags,
     /// What outlives the daemon.
-    kept: Kept,
+    stored: StoredState,
     /// What was added to the file.
     additions: Additions,
     /// Stops and restarts that wait for the end of dependants.
@@ -178,7 +178,7 @@ pub(crate) struct Engine {
     /// Who may be told to stop in the shutdown.
     stop_order: StopOrder,
     histories: Histories,
-    strangers: Strangers,
+    unknown_senders: UnknownSenders,
     exit_policy: ExitPolicy,
     power: Power,
     restart: Restart,
@@ -198,7 +198,7 @@ pub(crate) struct Engine {
     settling: bool,
     /// Which input the log was told of.
     #[serde(default)]
-    inputs: InputLog,
+    inputs: StdinLog,
     /// The timer that is being handled; a panic leaves it here.
     #[serde(skip)]
     firing: Option<TimerKey>,
@@ -230,7 +230,7 @@ impl Engine {
             graph: Graph::default(),
             outside: SortedMap::default(),
             flags: Flags::default(),
-            kept: Kept::default(),
+            stored: StoredState::default(),
             additions: Additions::default(),
             held: SortedMap::default(),
             slots: StartSlots::default(),
@@ -248,7 +248,7 @@ impl Engine {
             shutdown: Shutdown::No,
             stop_order: StopOrder::default(),
             histories: Histories::default(),
-            strangers: Strangers::default(),
+            unknown_senders: UnknownSenders::default(),
             exit_policy: ExitPolicy::default(),
             power: Power::default(),
             restart: Restart::default(),
@@ -261,7 +261,7 @@ impl Engine {
             last_shortage: None,
             seed: 0,
             settling: true,
-            inputs: InputLog::default(),
+            inputs: StdinLog::default(),
             firing: None,
             announcements: VecDeque::new(),
             effects: VecDeque::new(),
@@ -294,11 +294,11 @@ impl Engine {
         match input {
             Input::Notice(notice) => self.notice(notice),
             Input::Request { id, by, request } => self.request_or_hold(id, by, request),
-            Input::Gone { id } => self.requester_gone(id),
+            Input::Gone { id } => self.requester_disconnected(id),
             Input::Spawned { id, generation, pid, pending } => self.spawned(id, generation, pid, pending),
             Input::SpawnFailed { id, generation, error } => {
                 self.note_shortage(&error);
-                self.tell(id, process::Event::SpawnFailed { generation, error });
+                self.handle_event(id, process::Event::SpawnFailed { generation, error });
             }
             Input::Exited { id, generation, exit, late, group, descendant } => {
                 self.exited(id, generation, ExitFacts { exit, late, group, descendant });
@@ -310,28 +310,30 @@ impl Engine {
             Input::UsageSampled { samples } => self.usage_sampled(&samples),
             Input::PathChanged { id, generation, path } => self.path_changed(id, generation, &path),
             Input::Readiness { id, generation, report } => {
-                self.tell(id, process::Event::ReadyReported { generation, report });
+                self.handle_event(id, process::Event::ReadyReported { generation, report });
             }
             Input::Notified { id, generation, pid, is_main, message } => {
                 self.notified(id, generation, (pid, is_main), message);
             }
-            Input::NotifiedByStranger { pid, uid, is_gone } => self.notified_by_stranger(pid, uid, is_gone),
+            Input::NotifiedByStranger { pid, uid, is_gone } => self.notified_by_unknown_sender(pid, uid, is_gone),
             Input::MainFound { id, generation, pid } => self.main_found(id, generation, pid),
-            Input::NoMain { id, generation, found } => self.tell(id, process::Event::NoMain { generation, found }),
+            Input::NoMain { id, generation, found } => {
+                self.handle_event(id, process::Event::NoMain { generation, found })
+            }
             Input::MainRefused { id, generation, found } => self.main_refused(id, generation, found),
             Input::NotificationsRead { id, generation } => {
-                self.tell(id, process::Event::NotificationsRead { generation });
+                self.handle_event(id, process::Event::NotificationsRead { generation });
             }
             Input::ConditionSeen { id, generation, condition, is_there } => {
                 self.condition_seen(id, generation, condition, is_there);
             }
-            Input::TaskSpawned { task, pid } => self.tell_task(task, TaskEvent::Spawned { pid }),
-            Input::TaskSpawnFailed { task, error } => self.tell_task(task, TaskEvent::SpawnFailed(error)),
-            Input::TaskExited { task, exit } => self.tell_task(task, TaskEvent::Exited(exit)),
+            Input::TaskSpawned { task, pid } => self.handle_task_event(task, TaskEvent::Spawned { pid }),
+            Input::TaskSpawnFailed { task, error } => self.handle_task_event(task, TaskEvent::SpawnFailed(error)),
+            Input::TaskExited { task, exit } => self.handle_task_event(task, TaskEvent::Exited(exit)),
             Input::Adoption(input) => self.adoption_answered(input),
             Input::OrphansCounted { count, signalled } => self.orphans_counted(count, signalled),
             Input::Executed { id, generation } => {
-                self.tell(id, process::Event::Executed { generation });
+                self.handle_event(id, process::Event::Executed { generation });
                 self.take_slot_back(id);
             }
             Input::PendingExecsProbed { left } => self.pending_execs_probed(left),
@@ -345,8 +347,8 @@ impl Engine {
         self.end_turn();
     }
 
-    /// Does the first thing that is due at `now`; `false`: nothing is. What it wants done is to be done before the next one:
-    /// a retry and the roll-back that stops its program may be due at the same moment.
+    /// Does the first thing that is due at `now`; `false`: nothing is. What it wants done is to be done before the next
+    /// one: a retry and the roll-back that stops its program may be due at the same moment.
     pub(crate) fn run_timer(&mut self, now: Moment) -> bool {
         let Some(key) = self.timers.take_due(now) else { return false };
         self.begin_turn(now);
@@ -357,8 +359,8 @@ impl Engine {
         true
     }
 
-    /// After a panic: a timer that was being handled fires once more, unless it was set again. Without it a process would
-    /// never be started again, or a stop never come to SIGKILL.
+    /// After a panic: a timer that was being handled fires once more, unless it was set again. Without it a process
+    /// would never be started again, or a stop never come to SIGKILL.
     pub(crate) fn recover(&mut self, now: Moment) {
         if let Some(key) = self.firing.take()
             && self.timers.get(key).is_none()
@@ -410,7 +412,7 @@ impl Engine {
                 effect => break effect,
             }
         };
-        if effect.is_none() && self.effects.capacity() > MOST_EFFECTS_KEPT {
+        if effect.is_none() && self.effects.capacity() > MAX_EFFECTS_KEPT {
             // The start of thousands of programs must not hold its memory for ever.
             self.effects = VecDeque::new();
         }
@@ -438,7 +440,7 @@ impl Engine {
             Notice::Child => self.effects.push_back(Effect::Reap),
             Notice::Terminate(signal) => {
                 if let Some(signal) = signal.filter(|_| !self.is_ending()) {
-                    self.tell_asked(Command::Shutdown, signal);
+                    self.announce_asked(Command::Shutdown, signal);
                 }
                 self.terminate();
             }
@@ -446,7 +448,7 @@ impl Engine {
             Notice::ClockSet => self.clock_set(),
             Notice::Reload => {
                 if !self.is_ending() {
-                    self.tell_asked(Command::Reload { timeout: None }, SIGHUP);
+                    self.announce_asked(Command::Reload { timeout: None }, SIGHUP);
                 }
                 let by = Initiator::Reload { by: Arc::new(Initiator::Signal { signal: SIGHUP }) };
                 self.reload_by_signal(by);
@@ -459,7 +461,7 @@ impl Engine {
     }
 
     /// The log names the signal by which somebody asks.
-    fn tell_asked(&mut self, command: Command, signal: u8) {
+    fn announce_asked(&mut self, command: Command, signal: u8) {
         let by = Initiator::Signal { signal };
         self.announce(None, Announcement::Asked { command: Arc::new(command), by });
     }
@@ -475,14 +477,14 @@ impl Engine {
         }
     }
 
-    fn requester_gone(&mut self, request: RequestId) {
+    fn requester_disconnected(&mut self, request: RequestId) {
         match self.ledger.owner(request) {
             Some(ledger::Owner::Waiter(waiter)) => drop(self.close_waiter(waiter)),
             Some(ledger::Owner::Loader) => self.reload.forget(request),
-            Some(ledger::Owner::Early) => self.early_gone(request),
+            Some(ledger::Owner::Early) => self.early_requester_disconnected(request),
             #[cfg(feature = "attach")]
-            Some(ledger::Owner::Run) => self.run_requester_gone(request),
-            Some(ledger::Owner::Hook) => self.hook_requester_gone(request),
+            Some(ledger::Owner::Run) => self.run_requester_disconnected(request),
+            Some(ledger::Owner::Hook) => self.hook_requester_disconnected(request),
             Some(ledger::Owner::Follower) => self.effects.push_back(Effect::Unfollow { request }),
             None => {}
         }
@@ -499,7 +501,7 @@ impl Engine {
 
     /// Adds a program, down.
     fn add(&mut self, config: Arc<ProgramConfig>) -> ProcId {
-        let disabled = self.kept.disabled.contains(&config.name);
+        let disabled = self.stored.disabled.contains(&config.name);
         let id = self.registry.insert(Entry { disabled, ..Entry::new(Arc::clone(&config)) });
         self.seed_machine(id);
         self.effects.push_back(Effect::Register { id, config: Arc::clone(&config) });
@@ -511,4 +513,4 @@ impl Engine {
 /// How long after a panic its timer fires again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Effects whose room is kept from one turn to the next.
-const MOST_EFFECTS_KEPT: usize = 64;
+const MAX_EFFECTS_KEPT: usize = 64;

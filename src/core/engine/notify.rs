@@ -14,10 +14,10 @@ const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Messages of processes that are of no program with this socket.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Strangers {
+pub(super) struct UnknownSenders {
     /// Since the last line about them.
     refused: u64,
-    told_at: Option<Moment>,
+    reported_at: Option<Moment>,
 }
 
 impl Engine {
@@ -35,10 +35,10 @@ impl Engine {
         }
         let Some(access) = entry.machine.run_config().map(|config| config.notify_access) else { return };
         match access {
-            NotifyAccess::Main if !is_main => self.tell(id, process::Event::NotifyRefused { generation, pid }),
+            NotifyAccess::Main if !is_main => self.handle_event(id, process::Event::NotifyRefused { generation, pid }),
             NotifyAccess::Main | NotifyAccess::Run => {
                 let main = message.main_pid;
-                self.tell(id, process::Event::Notified { generation, message });
+                self.handle_event(id, process::Event::Notified { generation, message });
                 if let Some(Err(found)) = main {
                     self.main_refused(id, generation, found);
                 }
@@ -46,16 +46,17 @@ impl Engine {
         }
     }
 
-    /// A process of no program with this socket has sent a message. That is reported once, and again after a while with the number of messages.
-    pub(super) fn notified_by_stranger(&mut self, pid: i32, uid: u32, is_gone: bool) {
-        let strangers = &mut self.strangers;
-        strangers.refused = strangers.refused.saturating_add(1);
+    /// A process of no program with this socket has sent a message. That is reported once, and again after a while with
+    /// the number of messages.
+    pub(super) fn notified_by_unknown_sender(&mut self, pid: i32, uid: u32, is_gone: bool) {
+        let senders = &mut self.unknown_senders;
+        senders.refused = senders.refused.saturating_add(1);
         let is_silent = |told: Moment| self.now.saturating_duration_since(told) < REFUSAL_LOG_INTERVAL;
-        if strangers.told_at.is_some_and(is_silent) {
+        if senders.reported_at.is_some_and(is_silent) {
             return;
         }
-        let count = std::mem::take(&mut strangers.refused);
-        strangers.told_at = Some(self.now);
-        self.announce(None, Announcement::StrangerNotified { pid, uid, is_gone, count });
+        let count = std::mem::take(&mut senders.refused);
+        senders.reported_at = Some(self.now);
+        self.announce(None, Announcement::UnknownSenderNotified { pid, uid, is_gone, count });
     }
 }

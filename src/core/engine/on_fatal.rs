@@ -9,7 +9,8 @@ use crate::models::Hook;
 use crate::process::ProcessState;
 
 impl Engine {
-    /// A subscriber. A process that only lacks a dependency is not given up, and one that will be retried is not given up yet.
+    /// A subscriber. A process that only lacks a dependency is not given up, and one that will be retried is not given
+    /// up yet.
     pub(super) fn act_on_fatal(&mut self, id: Option<ProcId>, announcement: &Announcement) {
         let (Some(id), Announcement::Transition { transition, .. }) = (id, announcement) else { return };
         if transition.to != ProcessState::Fatal || self.is_ending() {

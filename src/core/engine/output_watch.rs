@@ -23,7 +23,7 @@ use crate::process::{
 use crate::util::sorted::SortedMap;
 
 /// How late a timer of ours may be before this process must not have run.
-const LONGEST_DELAY_OF_TIMER: Duration = Duration::from_secs(1);
+const MAX_TIMER_DELAY: Duration = Duration::from_secs(1);
 
 /// A run whose silence counts.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl Engine {
     pub(super) fn silence_timer(&mut self, id: ProcId) {
         let Some(Silence { generation, acted, due, .. }) = self.silences.0.get(&id).copied() else { return };
         let Some(config) = self.registry.get(id).and_then(|entry| watched(entry, generation)) else { return };
-        if due.is_some_and(|due| self.now.saturating_duration_since(due) > LONGEST_DELAY_OF_TIMER) {
+        if due.is_some_and(|due| self.now.saturating_duration_since(due) > MAX_TIMER_DELAY) {
             // The program may not have run either.
             return self.count_silence(id);
         }
@@ -129,11 +129,11 @@ impl Engine {
     }
 
     /// A run of which too long a silence was told writes again: every rule may act again.
-    pub(super) fn heard(&mut self, id: ProcId, generation: Generation) {
+    pub(super) fn output_resumed(&mut self, id: ProcId, generation: Generation) {
         if self.silences.0.get(&id).is_some_and(|known| known.generation == generation) {
             self.count_silence(id);
         }
-        self.tell(id, process::Event::Heard { generation });
+        self.handle_event(id, process::Event::OutputResumed { generation });
     }
 
     /// There was a line that a run is watched for.
@@ -156,7 +156,7 @@ impl Engine {
         match action {
             OutputAction::Restart | OutputAction::Unhealthy => {
                 let is_restart = *action == OutputAction::Restart;
-                self.tell(id, process::Event::OutputWatched { generation, fault: Arc::new(fault), is_restart });
+                self.handle_event(id, process::Event::OutputWatched { generation, fault: Arc::new(fault), is_restart });
             }
             OutputAction::Signal(name) => {
                 // The name was checked when it was read; a program may have set another.

@@ -31,7 +31,7 @@ impl Engine {
         }
         if !entry.machine.is_paused() {
             self.note(id, Cause::PauseRequested { by });
-            self.tell(id, process::Event::PauseRequested);
+            self.handle_event(id, process::Event::PauseRequested);
             self.forget_silence(id);
         }
         self.reply(token, Reply::Paused { name });
@@ -52,7 +52,7 @@ impl Engine {
         let (generation, is_paused) = (entry.machine.generation(), entry.machine.is_paused());
         self.note(id, Cause::ResumeRequested { by });
         if is_paused {
-            self.tell(id, process::Event::ResumeRequested);
+            self.handle_event(id, process::Event::ResumeRequested);
             self.count_silence(id);
             // What was to be renewed meanwhile.
             self.review_lifetimes(id);

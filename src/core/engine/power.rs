@@ -1,5 +1,5 @@
-//! What only the kernel's init is asked for: `poweroff`, `reboot` and `halt`. The init of a container is asked by its programs
-//! alone.
+//! What only the kernel's init is asked for: `poweroff`, `reboot` and `halt`. The init of a container is asked by its
+//! programs alone.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! The beginning: what an earlier daemon has left behind is looked for ([`adoption`](super::adoption) decides), and then
-//! what is to start with the daemon is started. Commands that come before that is known are held.
+//! The beginning: what an earlier daemon has left behind is looked for ([`adoption`](super::adoption) decides), and
+//! then what is to start with the daemon is started. Commands that come before that is known are held.
 
 use std::sync::Arc;
 
@@ -105,8 +105,8 @@ impl Engine {
                 | Output::Probe { .. }
                 | Output::Signal { .. }
                 | Output::Release { .. } => self.effects.push_back(Effect::Adoption(Box::new(output))),
-                Output::OrphansFound { id, pid } => self.tell(id, process::Event::OrphansFound { pid }),
-                Output::Gone { id } => self.tell(id, process::Event::GroupEmpty { generation: 0 }),
+                Output::OrphansFound { id, pid } => self.handle_event(id, process::Event::OrphansFound { pid }),
+                Output::Gone { id } => self.handle_event(id, process::Event::GroupEmpty { generation: 0 }),
                 Output::Settled => self.settled(),
                 Output::Log(note) => self.announce(None, Announcement::Orphans(note)),
             }
@@ -129,7 +129,7 @@ impl Engine {
             let token = self.token(request, &by);
             self.command(token, by, command);
             if !is_awaited {
-                self.requester_gone(request);
+                self.requester_disconnected(request);
             }
         }
     }
@@ -153,7 +153,7 @@ impl Engine {
     }
 
     /// Nobody waits for this answer any more; what was asked for is done all the same.
-    pub(super) fn early_gone(&mut self, request: RequestId) {
+    pub(super) fn early_requester_disconnected(&mut self, request: RequestId) {
         for early in self.early.iter_mut().filter(|early| early.request == request) {
             early.is_awaited = false;
         }

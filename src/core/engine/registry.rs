@@ -133,7 +133,7 @@ impl Entry {
         let machine = &self.machine;
         if self.is_settled_down() && !machine.awaits_dependency() {
             ToStop::Nothing
-        } else if machine.is_up() || (machine.is_engaged() && !machine.comes_up()) {
+        } else if machine.is_up() || (machine.is_engaged() && !machine.is_up_or_starting()) {
             ToStop::Run
         } else {
             ToStop::Start
@@ -204,7 +204,7 @@ impl Entry {
             ready: machine.ready(),
             completed: machine.has_completed(),
             held: None,
-            told: machine.told().cloned().map(Box::new),
+            notify_state: machine.notify_state().cloned().map(Box::new),
             restarts: machine.restarts(),
             counts: self.counts,
             since: self.since,
@@ -251,8 +251,8 @@ impl Registry {
         self.iter().filter(|(_, entry)| !entry.leaving)
     }
 
-    /// The same, in the order of the configuration: those that a reload has brought came later than others that stand behind
-    /// them.
+    /// The same, in the order of the configuration: those that a reload has brought came later than others that stand
+    /// behind them.
     pub(super) fn present_in_order(&self) -> Vec<(ProcId, &Entry)> {
         in_order(self.present())
     }

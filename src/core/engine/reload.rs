@@ -1,5 +1,5 @@
-//! Reload: the configuration is read by a thread of its own (a slow disk or name server delays nobody), compared with what
-//! is in force, and applied as a whole or not at all.
+//! Reload: the configuration is read by a thread of its own (a slow disk or name server delays nobody), compared with
+//! what is in force, and applied as a whole or not at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use super::timers::TimerKey;
 use super::waiters::WaitKind;
 use super::{Engine, groups};
 use crate::api::{Announcement, Changes, Refusal, ReloadChange, ReloadFailure, Reply, RequestId, Selector, Terms};
-use crate::config::{Additions, ConfigError, Configuration, Reading, Scaled};
+use crate::config::{Additions, ConfigError, Configuration, LoadResult, Scaled};
 use crate::core::effect::{Effect, LoadJob};
 use crate::models::{Right, SupervisorConfig};
 use crate::process::Initiator;
 
-/// How long a file may take to be read. Whoever asked is told then; a thread that hangs on a dead disk is left alone, and
-/// what it brings after all is thrown away.
+/// How long a file may take to be read. Whoever asked is told then; a thread that hangs on a dead disk is left alone,
+/// and what it brings after all is thrown away.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// The most threads that may hang on a dead disk: further requests are refused at once.
-const MOST_HANGING_LOADS: usize = 4;
+const MAX_HANGING_LOADS: usize = 4;
 
 /// What the file is read for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +42,12 @@ pub(super) enum Purpose {
     /// To have so many instances of a program.
     Scale { name: String, instances: u32, save: bool, timeout: Option<Duration> },
     /// To make instances of templates, for what somebody wants of them.
-    Make { names: Vec<String>, wanted: Wanted },
+    Make { names: Vec<String>, wanted: InstanceChange },
 }
 
 /// What somebody wants of instances of templates that are not there yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Wanted {
+pub(super) enum InstanceChange {
     /// To start them.
     Start { on: Selector, terms: Terms },
     /// To have the first of them with every daemon.
@@ -167,7 +167,8 @@ impl Reload {
     }
 }
 
-/// Requests that nobody waits for come faster than a file on a dead disk can be read: of each kind the last one is kept.
+/// Requests that nobody waits for come faster than a file on a dead disk can be read: of each kind the last one is
+/// kept.
 fn file(requests: &mut Vec<ReloadRequest>, new: ReloadRequest) {
     requests.push(new);
     drop_repeated(requests);
@@ -217,7 +218,7 @@ impl Engine {
     }
 
     fn begin_load(&mut self, requests: Vec<ReloadRequest>) {
-        if self.reload.hanging.len() >= MOST_HANGING_LOADS {
+        if self.reload.hanging.len() >= MAX_HANGING_LOADS {
             return self.reload_failed(&requests, ReloadFailure::TimedOut { seconds: LOAD_LIMIT.as_secs() });
         }
         self.reload.load += 1;
@@ -255,8 +256,8 @@ impl Engine {
         self.reload.reading.take().unwrap_or_default()
     }
 
-    /// Begins the next read, if anybody has asked since. What the one before has changed is in force by then: the file is read
-    /// with what was added to it.
+    /// Begins the next read, if anybody has asked since. What the one before has changed is in force by then: the file
+    /// is read with what was added to it.
     fn begin_next_load(&mut self) {
         if self.reload.reading.is_none() && !self.reload.next.is_empty() {
             let mut next = std::mem::take(&mut self.reload.next);
@@ -278,7 +279,7 @@ impl Engine {
     }
 
     /// The file was read.
-    pub(super) fn config_loaded(&mut self, load: u64, result: Result<Reading, ConfigError>) {
+    pub(super) fn config_loaded(&mut self, load: u64, result: Result<LoadResult, ConfigError>) {
         self.reload.hanging.retain(|hanging| *hanging != load);
         if load != self.reload.load || self.reload.reading.is_none() {
             return;
@@ -288,7 +289,7 @@ impl Engine {
         self.begin_next_load();
     }
 
-    fn take_loaded(&mut self, requests: Vec<ReloadRequest>, result: Result<Reading, ConfigError>) {
+    fn take_loaded(&mut self, requests: Vec<ReloadRequest>, result: Result<LoadResult, ConfigError>) {
         if self.is_ending() {
             return self.refuse_all(requests.iter(), &ReloadFailure::ShuttingDown);
         }
@@ -319,20 +320,21 @@ impl Engine {
         }
     }
 
-    /// Instances of templates have started, or were enabled, since the file was begun to be read; or an update was taken back.
+    /// Instances of templates have started, or were enabled, since the file was begun to be read; or an update was
+    /// taken back.
     fn is_read_without_some(&self) -> bool {
         let (now, then) = (self.additions_for(None), &self.reload.read_with);
         now.scales != then.scales || now.instances.iter().any(|name| !then.instances.contains(name))
     }
 
     /// The file was read for somebody who only asks.
-    fn answer_question(&mut self, asked: &ReloadRequest, loaded: &Reading) {
+    fn answer_question(&mut self, asked: &ReloadRequest, loaded: &LoadResult) {
         // What was read is kept whether anybody still waits for the answer or not.
         let kept = (asked.purpose == Purpose::Read).then(|| self.keep_configuration(&loaded.config));
         let Some(token) = asked.request.and_then(|request| self.ledger.take(request)) else { return };
         let secrets = match &asked.purpose {
             Purpose::Settings { name, secrets } => {
-                return self.tell_settings(token, loaded, &Asked { name, secrets: *secrets, by: &asked.by });
+                return self.answer_settings(token, loaded, &Asked { name, secrets: *secrets, by: &asked.by });
             }
             Purpose::Reread { secrets, .. } => *secrets,
             Purpose::Read
@@ -366,7 +368,7 @@ impl Engine {
                         ReloadFailure::Config(_) | ReloadFailure::TimedOut { .. },
                     ) => {
                         let asked = Asked { name, secrets: *secrets, by: &asked.by };
-                        self.tell_settings_without_file(token, &why, &asked);
+                        self.answer_settings_without_file(token, &why, &asked);
                     }
                     (purpose, _) => self.refuse(token, purpose.refused(why.clone())),
                 }
@@ -374,7 +376,8 @@ impl Engine {
         }
     }
 
-    /// What is wrong with the file is told of all programs: to those who may ask for it to be read, whatever they have asked for.
+    /// What is wrong with the file is told of all programs: to those who may ask for it to be read, whatever they have
+    /// asked for.
     fn failure_shown(&self, asked: &ReloadRequest, why: &ReloadFailure) -> ReloadFailure {
         match why {
             ReloadFailure::Config(_) if !self.may_reload(&asked.by) => {
@@ -388,7 +391,7 @@ impl Engine {
     }
 
     /// The file was read for an addition to it.
-    fn add_to_file(&mut self, asked: &ReloadRequest, loaded: &Reading) {
+    fn add_to_file(&mut self, asked: &ReloadRequest, loaded: &LoadResult) {
         let token = asked.request.and_then(|request| self.ledger.take(request));
         match &asked.purpose {
             Purpose::Scale { name, instances, save, timeout } => {
@@ -403,8 +406,8 @@ impl Engine {
         }
     }
 
-    /// What another file, or the daemon's own, would change. The daemon reads it with its own rights, and tells what is wrong with
-    /// it, so that another one is read for those alone who have these.
+    /// What another file, or the daemon's own, would change. The daemon reads it with its own rights, and tells what is
+    /// wrong with it, so that another one is read for those alone who have these.
     pub(super) fn reread_file(&mut self, token: ReplyToken, secrets: bool, file: Option<String>, by: Initiator) {
         let is_own = match &by {
             Initiator::Client(caller) => caller.uid == 0 || caller.uid == self.own_uid,

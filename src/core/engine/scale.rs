@@ -1,6 +1,6 @@
-//! Other numbers of instances than in the file (`scale`), and instances of templates that stand in none (`start worker@us`):
-//! what somebody adds at run time. The file is read for it, so that what comes is as it would be by the file; what else has
-//! changed in it waits for a reload.
+//! Other numbers of instances than in the file (`scale`), and instances of templates that stand in none (`start
+//! worker@us`): what somebody adds at run time. The file is read for it, so that what comes is as it would be by the
+//! file; what else has changed in it waits for a reload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use super::commands::CommandContext;
 use super::commit::ApplyMode;
 use super::groups::circle_in;
-use super::kept::Scale as KeptScale;
 use super::ledger::ReplyToken;
-use super::reload::{Purpose, Wanted};
+use super::reload::{InstanceChange, Purpose};
+use super::stored_state::StoredScale;
 use super::waiters::WaitKind;
 use super::{Engine, Entry};
-use crate::api::{Act, Keeping, Refusal, ReloadFailure, ScaleFault, Selector, Terms, Updated};
-use crate::config::{Additions, Configuration, Reading, Scale, Scaled, diff_shared};
+use crate::api::{Act, Persistence, Refusal, ReloadFailure, ScaleFault, Selector, Terms, Updated};
+use crate::config::{Additions, Configuration, LoadResult, ScaleOverride, Scaled, diff_shared};
 use crate::models::ProgramConfig;
 use crate::process::{Desired, Initiator};
 
 /// The most instances a program may have, as in the file.
-pub(super) const MOST_INSTANCES: u32 = 10_000;
+pub(super) const MAX_INSTANCES: u32 = 10_000;
 
 /// The most instances of templates that are in no file.
-pub(super) const MOST_MADE: usize = 10_000;
+pub(super) const MAX_ADDED: usize = 10_000;
 
 impl Engine {
     /// Somebody wants another number of instances of a program.
@@ -38,9 +38,8 @@ impl Engine {
         if save && self.settings.state_dir.is_none() {
             return self.refuse(token, Refusal::NotScalable { name, why: ScaleFault::NoStateDir });
         }
-        if instances > MOST_INSTANCES {
-            return self
-                .refuse(token, Refusal::NotScalable { name, why: ScaleFault::TooMany { most: MOST_INSTANCES } });
+        if instances > MAX_INSTANCES {
+            return self.refuse(token, Refusal::NotScalable { name, why: ScaleFault::TooMany { most: MAX_INSTANCES } });
         }
         self.load_configuration(Some(token), Purpose::Scale { name, instances, save, timeout }, by);
     }
@@ -52,7 +51,7 @@ impl Engine {
         additions.instances.retain(|name| {
             let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
             let is_up = |entry: &Entry| entry.machine.desired() == Desired::Up || entry.machine.is_engaged();
-            self.kept.instances.contains(name) || entry.is_some_and(is_up)
+            self.stored.instances.contains(name) || entry.is_some_and(is_up)
         });
         match purpose {
             Some(Purpose::Scale { name, instances, .. }) => {
@@ -60,7 +59,7 @@ impl Engine {
                 let at_most = former.map_or(0, |scale| scale.instances);
                 additions.scales.retain(|scale| scale.program != *name);
                 let program = name.clone();
-                additions.scales.push(Scale { program, in_file: None, instances: *instances, at_most });
+                additions.scales.push(ScaleOverride { program, in_file: None, instances: *instances, at_most });
             }
             Some(Purpose::Make { names, .. }) => additions.instances.extend(names.iter().cloned()),
             Some(
@@ -79,7 +78,7 @@ impl Engine {
     pub(super) fn scaled(
         &mut self,
         token: Option<ReplyToken>,
-        loaded: &Reading,
+        loaded: &LoadResult,
         (program, instances, save): (&str, u32, bool),
         timeout: Option<Duration>,
         by: &Initiator,
@@ -95,11 +94,11 @@ impl Engine {
                 let is_other = instances != in_file;
                 if is_other {
                     let (program, in_file) = (program.to_owned(), Some(in_file));
-                    self.additions.scales.push(Scale { program, in_file, instances, at_most: instances });
+                    self.additions.scales.push(ScaleOverride { program, in_file, instances, at_most: instances });
                 }
                 self.note_scaled_away();
                 if save {
-                    self.keep_scale(program, is_other.then_some(KeptScale { instances, in_file }));
+                    self.keep_scale(program, is_other.then_some(StoredScale { instances, in_file }));
                 }
                 self.add_programs(token, new, (save, timeout), by);
             }
@@ -114,7 +113,7 @@ impl Engine {
     }
 
     /// What is in force afterwards, and what the file says.
-    fn plan_scale(&self, loaded: &Reading, program: &str) -> Result<(Configuration, u32), Refusal> {
+    fn plan_scale(&self, loaded: &LoadResult, program: &str) -> Result<(Configuration, u32), Refusal> {
         let fault = |why| Refusal::NotScalable { name: program.to_owned(), why };
         if let Some(refusal) = self.refusal_of_pending_commit() {
             return Err(refusal);
@@ -157,7 +156,7 @@ impl Engine {
         by: &Initiator,
     ) {
         let change = self.apply_config(new, &ApplyMode::Scale, by);
-        let saved = save.then_some(Keeping::Kept);
+        let saved = save.then_some(Persistence::Stored);
         let updated = Updated { saved, ..change.updated(None) };
         let terms = Terms { timeout, ..Terms::default() };
         self.wait_for(token, terms, WaitKind::Update(Box::new(updated)), &change.goals());
@@ -166,7 +165,7 @@ impl Engine {
 
     /// What the file is to be read for first where somebody starts what may be an instance of a template.
     pub(super) fn instances_to_make(&self, act: Act, on: &Selector, terms: Terms) -> Option<Purpose> {
-        if act != Act::Start || self.is_ending() || self.additions.instances.len() >= MOST_MADE {
+        if act != Act::Start || self.is_ending() || self.additions.instances.len() >= MAX_ADDED {
             return None;
         }
         let named = match on {
@@ -176,15 +175,15 @@ impl Engine {
         };
         let is_made = |name: &&String| name.contains('@') && self.registry.find(name).is_none();
         let names: Vec<String> = named.iter().filter(is_made).cloned().collect();
-        (!names.is_empty()).then(|| Purpose::Make { names, wanted: Wanted::Start { on: on.clone(), terms } })
+        (!names.is_empty()).then(|| Purpose::Make { names, wanted: InstanceChange::Start { on: on.clone(), terms } })
     }
 
     /// The file was read to make these. What it has no template for is refused as any name that is none.
     pub(super) fn made(
         &mut self,
         token: Option<ReplyToken>,
-        loaded: &Reading,
-        (names, wanted): (&[String], &Wanted),
+        loaded: &LoadResult,
+        (names, wanted): (&[String], &InstanceChange),
         by: &Initiator,
     ) {
         let mut new = self.effective();
@@ -207,10 +206,12 @@ impl Engine {
         }
         let (Some(token), by) = (token, by.clone()) else { return };
         match (wanted, names) {
-            (Wanted::Start { on, terms }, _) => {
+            (InstanceChange::Start { on, terms }, _) => {
                 self.act_on(Act::Start, on.clone(), CommandContext { token, by, terms: *terms });
             }
-            (Wanted::Enable, names) => self.set_enabled(token, names.first().map_or("", String::as_str), true, by),
+            (InstanceChange::Enable, names) => {
+                self.set_enabled(token, names.first().map_or("", String::as_str), true, by)
+            }
         }
     }
 
@@ -234,7 +235,7 @@ impl Engine {
         self.end_scales(&self.additions.ended_scales(scaled));
         let is_made = |name: &String| new.program(name).is_some();
         self.additions.instances.retain(is_made);
-        let unmade: Vec<String> = self.kept.instances.iter().filter(|name| !is_made(name)).cloned().collect();
+        let unmade: Vec<String> = self.stored.instances.iter().filter(|name| !is_made(name)).cloned().collect();
         self.keep_instances(&unmade, false);
     }
 }

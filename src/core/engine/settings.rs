@@ -3,7 +3,7 @@
 use super::Engine;
 use super::ledger::ReplyToken;
 use crate::api::{ProgramSettings, Refusal, ReloadFailure, Reply, Setting, SettingSource};
-use crate::config::{KeyDiff, ProgramOrigins, Reading, all_keys, needs_restart};
+use crate::config::{KeyDiff, LoadResult, ProgramOrigins, all_keys, needs_restart};
 use crate::models::ProgramConfig;
 use crate::process::Initiator;
 
@@ -16,24 +16,24 @@ pub(super) struct Asked<'a> {
 
 impl Engine {
     /// The file was read for somebody who asked for the settings of this program.
-    pub(super) fn tell_settings(&mut self, token: ReplyToken, loaded: &Reading, asked: &Asked<'_>) {
+    pub(super) fn answer_settings(&mut self, token: ReplyToken, loaded: &LoadResult, asked: &Asked<'_>) {
         let run = match self.runs_with(asked.name) {
             Ok(run) => run,
             Err(refusal) => return self.refuse(token, refusal),
         };
-        let eyes = self.eyes(asked.by);
-        let in_file = loaded.config.program(&run.name).map(|in_file| eyes.cover_program(in_file));
-        let settings = settings_of(&eyes.cover_program(run), in_file.as_deref(), &loaded.origins, asked.secrets);
+        let visibility = self.visibility(asked.by);
+        let in_file = loaded.config.program(&run.name).map(|in_file| visibility.redact_program(in_file));
+        let settings = settings_of(&visibility.redact_program(run), in_file.as_deref(), &loaded.origins, asked.secrets);
         self.reply(token, Reply::Settings(Box::new(settings)));
     }
 
     /// The file can't be used: then it is the more important what is in force.
-    pub(super) fn tell_settings_without_file(&mut self, token: ReplyToken, why: &ReloadFailure, asked: &Asked<'_>) {
+    pub(super) fn answer_settings_without_file(&mut self, token: ReplyToken, why: &ReloadFailure, asked: &Asked<'_>) {
         let run = match self.runs_with(asked.name) {
             Ok(run) => run,
             Err(refusal) => return self.refuse(token, refusal),
         };
-        let run = self.eyes(asked.by).cover_program(run);
+        let run = self.visibility(asked.by).redact_program(run);
         let settings = set_in(&run, IN_FORCE, asked.secrets);
         let settings = ProgramSettings {
             name: asked.name.to_owned(),
@@ -54,7 +54,7 @@ impl Engine {
 
     /// The same for a program that somebody runs by hand and that stands in no file.
     #[cfg(feature = "attach")]
-    pub(super) fn tell_settings_of_run(&mut self, token: ReplyToken, name: &str, secrets: bool) {
+    pub(super) fn answer_settings_of_run(&mut self, token: ReplyToken, name: &str, secrets: bool) {
         let entry = self.registry.id_of(name).and_then(|id| self.registry.get(id));
         let Some(config) = entry.map(|entry| entry.config()) else { return self.refuse(token, Refusal::Internal) };
         let settings = set_in(config, BY_HAND, secrets);

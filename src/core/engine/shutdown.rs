@@ -1,7 +1,8 @@
-//! The orderly end: everything is told to stop, at the same time or, where programs depend on others, as soon as those have
-//! gone that need it. The time is given out by stages, and a stage that is over has the next one begin, whatever is left of it; what
-//! has not gone when the time is up is killed; what even SIGKILL doesn't end is named and left behind. Then the orphans: what
-//! has run away from its program's group (daemons that detach themselves) and was inherited by us.
+//! The orderly end: everything is told to stop, at the same time or, where programs depend on others, as soon as those
+//! have gone that need it. The time is given out by stages, and a stage that is over has the next one begin, whatever
+//! is left of it; what has not gone when the time is up is killed; what even SIGKILL doesn't end is named and left
+//! behind. Then the orphans: what has run away from its program's group (daemons that detach themselves) and was
+//! inherited by us.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::ledger::ReplyToken;
-use super::stages::Stage;
+use super::shutdown_stages::ShutdownStage;
 use super::timers::TimerKey;
 use crate::api::{Announcement, ProcId, Reply, ShutdownProgress};
 use crate::core::effect::Effect;
@@ -17,7 +18,7 @@ use crate::process::{self, Desired, Initiator, Moment};
 use crate::util::sorted::{SortedMap, SortedSet};
 
 /// How many processes of a stage are named as what a stop waits for.
-const MOST_TOLD: usize = 8;
+const MAX_NAMED: usize = 8;
 
 /// What death by SIGKILL may take before the daemon goes without it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -25,7 +26,8 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 /// A stage gets SIGKILL so often before the next one begins.
 const KILLS_OF_STAGE: u32 = 2;
 
-/// What death by the second SIGKILL may take before the next stage begins: it is for the clean-up that followed the first one.
+/// What death by the second SIGKILL may take before the next stage begins: it is for the clean-up that followed the
+/// first one.
 const AFTER_LAST_KILL: Duration = Duration::from_millis(500);
 
 /// What orphans may take to end after the stop signal: nobody has configured them.
@@ -42,13 +44,13 @@ const SIGKILL: u8 = 9;
 pub(super) enum Shutdown {
     /// Not begun.
     No,
-    /// Asked for while what an earlier daemon has left behind is still being looked for: it is to end as well. `forced`: asked
-    /// for twice.
+    /// Asked for while what an earlier daemon has left behind is still being looked for: it is to end as well.
+    /// `forced`: asked for twice.
     Looking { forced: bool },
-    /// A stage is told to stop. `to_stop`: those of it that are still to be told, the next one last; `left`: its processes of
-    /// which something is left; `kills`: so often they got SIGKILL because the later stages (the last one first) need the time
-    /// that there is until `kill_at`, when all is killed.
-    Stopping { kill_at: Moment, to_stop: Vec<ProcId>, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32 },
+    /// A stage is told to stop. `to_stop`: those of it that are still to be told, the next one last; `left`: its
+    /// processes of which something is left; `kills`: so often they got SIGKILL because the later stages (the last one
+    /// first) need the time that there is until `kill_at`, when all is killed.
+    Stopping { kill_at: Moment, to_stop: Vec<ProcId>, left: SortedSet<ProcId>, later: Vec<ShutdownStage>, kills: u32 },
     /// Everything was killed.
     Killing { left: SortedSet<ProcId> },
     /// The programs have gone, orphans were signalled; `until` is when we kill them, or go without them.
@@ -64,8 +66,8 @@ impl Engine {
         self.shutdown != Shutdown::No
     }
 
-    /// Handles a request to shut down. A client that repeats it gets the same answer and nothing is killed, because the programs
-    /// are about to end. The embedding program may force the end by a second call.
+    /// Handles a request to shut down. A client that repeats it gets the same answer and nothing is killed, because the
+    /// programs are about to end. The embedding program may force the end by a second call.
     pub(super) fn shut_down(&mut self, token: ReplyToken, by: &Initiator) {
         // Before it begins: afterwards nobody is there who could write the answer.
         self.reply(token, Reply::ShuttingDown);
@@ -85,8 +87,8 @@ impl Engine {
         was_to_begin_anew
     }
 
-    /// In the shutdown: those that have to go before this one is told to stop, where it was not told yet; the first of them, and how
-    /// many there are.
+    /// In the shutdown: those that have to go before this one is told to stop, where it was not told yet; the first of
+    /// them, and how many there are.
     pub(super) fn stopped_before(&self, id: ProcId) -> Option<(Vec<ProcId>, usize)> {
         let Shutdown::Stopping { left, .. } = &self.shutdown else { return None };
         let machine = &self.registry.get(id)?.machine;
@@ -101,7 +103,7 @@ impl Engine {
             return Some((dependants, count));
         }
         // Where nobody needs it, the whole stage goes before. There may be thousands, and each row of a status asks.
-        Some((left.iter().copied().take(MOST_TOLD).collect(), left.len()))
+        Some((left.iter().copied().take(MAX_NAMED).collect(), left.len()))
     }
 
     /// When a process gets SIGKILL: the shutdown may kill it earlier than its own stop would.
@@ -160,7 +162,7 @@ impl Engine {
         self.held = SortedMap::default();
         for id in self.registry.ids() {
             if !self.registry.get(id).is_some_and(|entry| entry.machine.is_engaged()) {
-                self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+                self.handle_event(id, process::Event::StopRequested { by: Initiator::Shutdown });
             }
         }
         self.abandon_reload();
@@ -172,14 +174,14 @@ impl Engine {
     }
 
     /// Tells the first of these stages of which something is there to stop.
-    fn begin_stage(&mut self, kill_at: Moment, mut stages: Vec<Stage>) {
+    fn begin_stage(&mut self, kill_at: Moment, mut stages: Vec<ShutdownStage>) {
         let (mut to_stop, mut left) = (Vec::new(), SortedSet::default());
         while left.is_empty()
-            && let Some(Stage { ids, .. }) = stages.pop()
+            && let Some(ShutdownStage { ids, .. }) = stages.pop()
         {
             let has_run = |id: &ProcId| self.registry.get(*id).is_some_and(|entry| entry.machine.is_engaged());
             left.extend(ids.iter().copied().filter(has_run));
-            to_stop.extend(ids.into_iter().filter(|id| !self.stop_order.was_told(*id)));
+            to_stop.extend(ids.into_iter().filter(|id| !self.stop_order.is_stop_requested(*id)));
         }
         to_stop.reverse();
         let until = self.stage_limit(kill_at, &stages);
@@ -187,18 +189,19 @@ impl Engine {
         self.await_stage(Some(until));
     }
 
-    /// Tells the next one of the stage; `false`: all were told. One by one, whenever what was wanted before has been done, so
-    /// that the first has its signal before the thousandth was looked at.
+    /// Tells the next one of the stage; `false`: all were told. One by one, whenever what was wanted before has been
+    /// done, so that the first has its signal before the thousandth was looked at.
     pub(super) fn stop_next(&mut self) -> bool {
         let Shutdown::Stopping { to_stop, .. } = &mut self.shutdown else { return false };
         let Some(id) = to_stop.pop() else { return false };
-        self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+        self.handle_event(id, process::Event::StopRequested { by: Initiator::Shutdown });
         self.end_turn();
         true
     }
 
-    /// The time of a stage is up, and others are to follow: it is killed, then its clean-up, and not waited for much longer.
-    fn kill_stage(&mut self, kill_at: Moment, left: SortedSet<ProcId>, later: Vec<Stage>, kills: u32) {
+    /// The time of a stage is up, and others are to follow: it is killed, then its clean-up, and not waited for much
+    /// longer.
+    fn kill_stage(&mut self, kill_at: Moment, left: SortedSet<ProcId>, later: Vec<ShutdownStage>, kills: u32) {
         let (names, time_left) = (self.names(&left), kill_at.saturating_duration_since(self.now));
         self.announce(None, Announcement::Shutdown(ShutdownProgress::KillingStage { names, left: time_left }));
         let ids: Vec<ProcId> = left.iter().copied().collect();
@@ -207,7 +210,7 @@ impl Engine {
         let until = (self.now + pause).min(kill_at);
         self.timers.set(TimerKey::ShutdownStage, Some(until));
         for id in ids {
-            self.tell(id, process::Event::KillRequested { by: Initiator::Shutdown });
+            self.handle_event(id, process::Event::KillRequested { by: Initiator::Shutdown });
         }
     }
 
@@ -229,10 +232,10 @@ impl Engine {
             return;
         }
         // One of a later stage has ended by itself, and is not to come back.
-        if machine.is_some_and(|machine| machine.comes_up()) {
-            return self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+        if machine.is_some_and(|machine| machine.is_up_or_starting()) {
+            return self.handle_event(id, process::Event::StopRequested { by: Initiator::Shutdown });
         }
-        self.stop_order.note_gone(&self.graph, id);
+        self.stop_order.note_ended(&self.graph, id);
         let (Shutdown::Stopping { left, .. } | Shutdown::Killing { left }) = &mut self.shutdown else { return };
         if left.remove(&id) && left.is_empty() {
             self.timers.set(TimerKey::ShutdownStage, Some(self.now));
@@ -243,7 +246,7 @@ impl Engine {
     pub(super) fn stop_free(&mut self) {
         while let Some(id) = self.stop_order.next_free() {
             if let Shutdown::Stopping { .. } = self.shutdown {
-                self.tell(id, process::Event::StopRequested { by: Initiator::Shutdown });
+                self.handle_event(id, process::Event::StopRequested { by: Initiator::Shutdown });
             }
         }
     }
@@ -349,14 +352,14 @@ impl Engine {
 
     fn kill_all(&mut self) {
         self.shutdown = Shutdown::Killing { left: SortedSet::default() };
-        self.tell_all(|by| process::Event::KillRequested { by });
+        self.handle_event_for_all(|by| process::Event::KillRequested { by });
         self.shutdown = Shutdown::Killing { left: self.with_run() };
         self.await_stage(Some(self.now + AFTER_KILL));
     }
 
-    fn tell_all(&mut self, event: impl Fn(Initiator) -> process::Event) {
+    fn handle_event_for_all(&mut self, event: impl Fn(Initiator) -> process::Event) {
         for id in self.registry.ids() {
-            self.tell(id, event(Initiator::Shutdown));
+            self.handle_event(id, event(Initiator::Shutdown));
         }
     }
 

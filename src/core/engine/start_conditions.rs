@@ -1,8 +1,8 @@
-//! What has to hold outside before a program is started (`start_when`): a path that exists, a connection that is accepted, a
-//! network, a flag, a command that succeeds.
+//! What has to hold outside before a program is started (`start_when`): a path that exists, a connection that is
+//! accepted, a network, a flag, a command that succeeds.
 //!
-//! It is looked at when the programs that it depends on are as they have to be, and the start comes when all of it holds at the
-//! same time. What must never happen
+//! It is looked at when the programs that it depends on are as they have to be, and the start comes when all of it
+//! holds at the same time. What must never happen
 //!
 //! - A start that is held for something that nobody watches: a path and the network are told by whoever was asked to, a flag by
 //!   who sets it (see [`flags`](super::flags)), all else has a timer.
@@ -22,25 +22,25 @@ use crate::api::{ConditionId, ProcId};
 use crate::core::effect::{CheckPurpose, Effect};
 use crate::health::HealthCheckResult;
 use crate::models::{ProgramConfig, StartCondition};
-use crate::process::{self, Awaited, Generation, Moment, TaskEvent};
+use crate::process::{self, Generation, Moment, Prerequisite, TaskEvent};
 use crate::util::truncate::to_bytes;
 
 /// The pause after the first try that fails; then twice as long, …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// … up to this one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// A try that has no answer by then has lost it: it takes 10 seconds at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// Bytes of what a try has found that are kept.
-const LONGEST_DETAIL: usize = 200;
+const MAX_DETAIL_BYTES: usize = 200;
 
 /// How it stands with the conditions of one process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outside {
     /// The start that they are for.
     generation: Generation,
-    /// Tells the present watch from those before it in the same start, which were for other conditions: their late answers are none
-    /// to this one.
+    /// Tells the present watch from those before it in the same start, which were for other conditions: their late
+    /// answers are none to this one.
     number: u8,
     /// `None`: they have held, and the start goes on.
     watch: Option<Watch>,
@@ -115,8 +115,8 @@ impl Watch {
     }
 
     /// Those that do not hold, as people read them.
-    fn open(&self) -> impl Iterator<Item = Awaited> {
-        let told = |state: &State| Awaited::Outside {
+    fn open(&self) -> impl Iterator<Item = Prerequisite> {
+        let told = |state: &State| Prerequisite::Outside {
             condition: state.condition.to_string().into(),
             detail: state.detail.as_deref().map(Into::into),
         };
@@ -210,7 +210,7 @@ impl Engine {
         condition: ConditionId,
         is_there: bool,
     ) {
-        self.told_outside(id, generation, condition, is_there, None);
+        self.condition_checked(id, generation, condition, is_there, None);
     }
 
     /// A try has its answer.
@@ -221,11 +221,11 @@ impl Engine {
         condition: ConditionId,
         result: &HealthCheckResult,
     ) {
-        let detail = (!result.healthy).then(|| to_bytes(&result.message, LONGEST_DETAIL).into());
-        self.told_outside(id, generation, condition, result.healthy, detail);
+        let detail = (!result.healthy).then(|| to_bytes(&result.message, MAX_DETAIL_BYTES).into());
+        self.condition_checked(id, generation, condition, result.healthy, detail);
     }
 
-    fn told_outside(
+    fn condition_checked(
         &mut self,
         id: ProcId,
         generation: Generation,
@@ -243,12 +243,12 @@ impl Engine {
         state.try_at = None;
         if !holds && source_of(&state.condition) == Source::Tries {
             state.try_at = now.checked_add(state.pause);
-            state.pause = (state.pause * 2).min(LONGEST_PAUSE);
+            state.pause = (state.pause * 2).min(MAX_PAUSE);
         }
         let (timer, all_hold) = (watch.timer(), watch.all_hold());
         self.timers.set(TimerKey::StartWhen(id), timer);
         if all_hold && !self.is_ending() {
-            self.tell(id, process::Event::Released { generation, on: None });
+            self.handle_event(id, process::Event::Released { generation, on: None });
         }
     }
 
@@ -264,7 +264,7 @@ impl Engine {
         }
         let holds = self.flags.is_set(flag);
         for (id, generation, condition) in told {
-            self.told_outside(id, generation, condition, holds, None);
+            self.condition_checked(id, generation, condition, holds, None);
         }
     }
 
@@ -276,7 +276,7 @@ impl Engine {
         if watch.give_up_at.is_some_and(|at| at <= now) {
             let on: Vec<String> = watch.open().map(|awaited| awaited.text(now)).collect();
             let (seconds, on) = (watch.limit, on.join(", ").into());
-            return self.tell(id, process::Event::StartWhenTimedOut { generation, seconds, on });
+            return self.handle_event(id, process::Event::StartWhenTimedOut { generation, seconds, on });
         }
         let mut due = Vec::new();
         for (place, state) in (0..).zip(&mut watch.states) {
@@ -296,12 +296,12 @@ impl Engine {
     /// The commands that tell whether it may start are nobody's business any more.
     fn cancel_start_checks(&mut self, id: ProcId) {
         for task in self.tasks.start_checks_of(id) {
-            self.tell_task(task, TaskEvent::CancelRequested { force: true });
+            self.handle_task_event(task, TaskEvent::CancelRequested { force: true });
         }
     }
 
     /// What a process that is held waits for outside.
-    pub(super) fn awaited_outside(&self, id: ProcId) -> Vec<Awaited> {
+    pub(super) fn awaited_outside(&self, id: ProcId) -> Vec<Prerequisite> {
         match self.outside.get(&id) {
             Some(Outside { watch: Some(watch), .. }) => watch.open().collect(),
             Some(Outside { watch: None, .. }) | None => Vec::new(),

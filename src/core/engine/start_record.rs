@@ -1,5 +1,5 @@
-//! When each process was asked to start, what it waited for, when it was executed and when it was ready: a few moments for each,
-//! written down as they pass.
+//! When each process was asked to start, what it waited for, when it was executed and when it was ready: a few moments
+//! for each, written down as they pass.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,14 @@ use crate::process::{Cause, Moment, ProcessState, Verb};
 
 /// What has let a process start that had to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Hurdle {
+pub(super) enum StartDelay {
     Process(ProcId),
     /// `start_limit` others were starting.
     StartSlot,
 }
 
-/// The first start of a process that came about; until one has, the one that was asked for last. What follows later, by whomever, is
-/// not recorded: the record describes the boot, whenever somebody asks.
+/// The first start of a process that came about; until one has, the one that was asked for last. What follows later, by
+/// whomever, is not recorded: the record describes the boot, whenever somebody asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StartRecord {
     pub(super) asked: Option<Moment>,
@@ -28,7 +28,7 @@ pub(super) struct StartRecord {
     pub(super) ready: Option<Moment>,
     pub(super) attempts: u32,
     /// What it waited for last.
-    pub(super) waited_for: Option<Hurdle>,
+    pub(super) waited_for: Option<StartDelay>,
 }
 
 impl StartRecord {
@@ -49,9 +49,9 @@ impl StartRecord {
     }
 
     /// This was the last thing that it had to wait for.
-    pub(super) fn passed(&mut self, hurdle: Hurdle) {
+    pub(super) fn passed(&mut self, delay: StartDelay) {
         if self.ready.is_none() {
-            self.waited_for = Some(hurdle);
+            self.waited_for = Some(delay);
         }
     }
 }

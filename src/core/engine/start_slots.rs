@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::start_record::Hurdle;
+use super::start_record::StartDelay;
 use super::{Engine, Entry};
 use crate::api::ProcId;
 use crate::process::{self, Generation, Moment, ProcessState};
 use crate::util::sorted::SortedSet;
 
-/// A program that is not executed for so long waits for a disk, and keeps nobody from starting. Before, the machine may only be
-/// busy: with more starts it would be busier.
+/// A program that is not executed for so long waits for a disk, and keeps nobody from starting. Before, the machine may
+/// only be busy: with more starts it would be busier.
 const DISK_IS_SILENT: Duration = Duration::from_secs(1);
 
 /// Who is being started, and who waits for that. Empty where there is no limit.
@@ -38,7 +38,8 @@ impl Engine {
         limit == 0 || self.slots.taken.len() < limit
     }
 
-    /// Nothing that the process needs is in the way of its start. `false`: it has to wait for a slot, and its machine is told so.
+    /// Nothing that the process needs is in the way of its start. `false`: it has to wait for a slot, and its machine
+    /// is told so.
     pub(super) fn take_slot(&mut self, id: ProcId, generation: Generation) -> bool {
         // Where something is run before the program, it has its slot already when that has ended.
         if self.settings.start_limit == 0 || self.slots.taken.contains(&id) {
@@ -87,7 +88,7 @@ impl Engine {
             // It may have been stopped, or something that it needs may have gone meanwhile.
             if entry.machine.is_waiting() && self.may_start(id) {
                 filled = true;
-                self.release(id, None, Hurdle::StartSlot);
+                self.release(id, None, StartDelay::StartSlot);
             }
         }
         filled

@@ -68,14 +68,15 @@ impl TaskEntry {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tasks {
     entries: BTreeMap<TaskId, TaskEntry>,
-    /// The tasks of each process that has some, oldest first: every end of a run and every row of a table asks for them.
+    /// The tasks of each process that has some, oldest first: every end of a run and every row of a table asks for
+    /// them.
     by_owner: SortedMap<ProcId, Vec<TaskId>>,
     next: TaskId,
 }
 
 impl Tasks {
-    /// Whether a process of a task of this owner's run lives, or is about to: of a hook, as long as it has not come to its end,
-    /// because another command may follow.
+    /// Whether a process of a task of this owner's run lives, or is about to: of a hook, as long as it has not come to
+    /// its end, because another command may follow.
     pub(super) fn has_live(&self, owner: ProcId) -> bool {
         let is_there = |entry: &TaskEntry| entry.purpose.hook().is_some() || entry.task.may_live();
         self.entries_of(owner).any(|entry| entry.belongs_to_run() && is_there(entry))
@@ -195,13 +196,13 @@ impl Engine {
         self.act_for_task(task_id, actions);
     }
 
-    /// The leader of a run has ended: its health check is nobody's business any more, and the hooks that run beside it have
-    /// nothing to act on.
+    /// The leader of a run has ended: its health check is nobody's business any more, and the hooks that run beside it
+    /// have nothing to act on.
     pub(super) fn cancel_tasks(&mut self, owner: ProcId) {
         for task in self.tasks.of(owner) {
             let hook = self.tasks.entries.get(&task).and_then(|entry| entry.purpose.hook());
             match hook.map(|progress| progress.hook) {
-                None => self.tell_task(task, TaskEvent::CancelRequested { force: true }),
+                None => self.handle_task_event(task, TaskEvent::CancelRequested { force: true }),
                 Some(Hook::PostStart | Hook::ReloadCommand) => self.cancel_command(task, false),
                 Some(Hook::PreStart | Hook::StopCommand | Hook::PostStop | Hook::OnState | Hook::OnFatal) => {}
             }
@@ -222,7 +223,7 @@ impl Engine {
         if let Some(TaskEntry { purpose: Purpose::Hook(progress), .. }) = self.tasks.entries.get_mut(&task) {
             progress.is_cancelled = true;
         }
-        self.tell_task(task, TaskEvent::CancelRequested { force });
+        self.handle_task_event(task, TaskEvent::CancelRequested { force });
     }
 
     /// Ends every task at once: the daemon goes.
@@ -248,7 +249,7 @@ impl Engine {
     }
 
     /// Whoever has asked for this hook does not wait for it any more.
-    pub(super) fn hook_requester_gone(&mut self, request: RequestId) {
+    pub(super) fn hook_requester_disconnected(&mut self, request: RequestId) {
         for entry in self.tasks.entries.values_mut() {
             if let Purpose::Hook(progress) = &mut entry.purpose
                 && progress.request == Some(request)
@@ -259,7 +260,7 @@ impl Engine {
     }
 
     /// Feeds an event to a task's machine, and performs the actions that follow.
-    pub(super) fn tell_task(&mut self, id: TaskId, event: TaskEvent) {
+    pub(super) fn handle_task_event(&mut self, id: TaskId, event: TaskEvent) {
         let mut actions = Vec::new();
         if let Some(entry) = self.tasks.entries.get_mut(&id) {
             entry.task.handle_event(self.now, event, &mut actions);
@@ -321,7 +322,8 @@ impl Engine {
         self.effects.push_back(Effect::StartTask { task: id, config, command });
     }
 
-    /// Not even SIGKILL has ended it yet, which may take as long as a disk does not answer. Its process is not kept waiting.
+    /// Not even SIGKILL has ended it yet, which may take as long as a disk does not answer. Its process is not kept
+    /// waiting.
     fn task_survives(&mut self, id: TaskId, kills: u32) {
         let Some(entry) = self.tasks.entries.get_mut(&id) else { return };
         let (owner, generation, pid, timeout) =

@@ -48,8 +48,8 @@ use super::*;
 use crate::api::{
     Act, Command, EventType, NameHint, Refusal, ReloadFailure, Reply, Request, Selector, Terms, WaitFor, WallClock,
 };
-use crate::config::{ConfigError, Loaded, Reading};
-use crate::core::effect::KeptFile;
+use crate::config::{ConfigError, LoadResult, Loaded};
+use crate::core::effect::StateFile;
 use crate::health::HealthCheckResult;
 use crate::models::{HealthCheckType, StreamKind};
 use crate::output::Note;

@@ -83,8 +83,8 @@ fn longest_start(config: &ProgramConfig) -> Option<Duration> {
     Some(Duration::from_secs(u64::from(seconds)))
 }
 
-/// The most seconds that the hooks of a stop may take beside `stopwaitsecs`, which covers the `stop_command`: one command that is
-/// under way, and `post_stop`.
+/// The most seconds that the hooks of a stop may take beside `stopwaitsecs`, which covers the `stop_command`: one
+/// command that is under way, and `post_stop`.
 fn hooks_of_stop(config: &ProgramConfig) -> u32 {
     let cancelled = if config.hooks.pre_start.is_empty() { 0 } else { HOOK_GRACE_SECS };
     hook_seconds(config, Hook::PostStop).saturating_add(cancelled)

@@ -52,8 +52,8 @@ pub(crate) enum TimerKey {
     KeepTimes,
 }
 
-/// Moments with names. A name has one moment at most. Trees, as with ten thousand processes each end sets and clears timers
-/// anywhere among as many.
+/// Moments with names. A name has one moment at most. Trees, as with ten thousand processes each end sets and clears
+/// timers anywhere among as many.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Timers {
     by_time: BTreeSet<(Moment, TimerKey)>,

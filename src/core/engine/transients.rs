@@ -1,8 +1,9 @@
-//! Programs that somebody runs by hand, beside those of the configuration: supervised as any other, no part of what a reload
-//! compares, and gone when they have ended and somebody was told so. And clients that are attached to a run.
+//! Programs that somebody runs by hand, beside those of the configuration: supervised as any other, no part of what a
+//! reload compares, and gone when they have ended and somebody was told so. And clients that are attached to a run.
 //!
-//! Their settings are read by a thread, as the configuration is: a user's name may have to be looked up. What a run writes goes
-//! from the output thread to the client; the engine answers when the run has ended, behind all that was written.
+//! Their settings are read by a thread, as the configuration is: a user's name may have to be looked up. What a run
+//! writes goes from the output thread to the client; the engine answers when the run has ended, behind all that was
+//! written.
 
 use std::sync::Arc;
 
@@ -22,14 +23,14 @@ use crate::models::{ProgramConfig, WindowSize};
 use crate::process::{Generation, Initiator, ProcessState};
 
 /// The most runs that may wait for their settings to be read: this bounds the threads that hang.
-const MOST_READING: usize = 8;
+const MAX_READING: usize = 8;
 
 /// The most ended runs that are kept when nobody has asked for them.
-const MOST_UNSEEN: usize = 32;
+const MAX_UNSEEN: usize = 32;
 
 /// Somebody who wants to run a program, whose settings are being read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Reading {
+struct PendingRun {
     request: RequestId,
     /// Somebody still waits for the answer.
     is_awaited: bool,
@@ -40,7 +41,7 @@ struct Reading {
 /// See the [module](self).
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Transients {
-    reading: Vec<Reading>,
+    pending: Vec<PendingRun>,
     /// The number in the name of the last one that was given none.
     last: u32,
 }
@@ -48,7 +49,7 @@ pub(super) struct Transients {
 impl Transients {
     /// Whether this request is answered when its settings have been read.
     pub(super) fn answers(&self, request: RequestId) -> bool {
-        self.reading.iter().any(|reading| reading.request == request)
+        self.pending.iter().any(|pending| pending.request == request)
     }
 }
 
@@ -59,7 +60,7 @@ impl Engine {
         if self.is_ending() {
             return self.refuse(token, Refusal::ShuttingDown);
         }
-        if self.transients.reading.len() >= MOST_READING {
+        if self.transients.pending.len() >= MAX_READING {
             return self.refuse(token, refused(RunRefusal::TooMany));
         }
         if let Some(why) = run.name.as_deref().and_then(|name| self.name_taken(name)) {
@@ -67,21 +68,22 @@ impl Engine {
         }
         let name = run.name.clone().unwrap_or_else(|| self.next_name());
         let request = self.owe(token, Owner::Run);
-        self.transients.reading.push(Reading { request, is_awaited: true, by, run: Arc::clone(run) });
+        self.transients.pending.push(PendingRun { request, is_awaited: true, by, run: Arc::clone(run) });
         self.effects.push_back(Effect::ReadRun { request, name, run: Arc::clone(run) });
     }
 
     /// Nobody waits for it any more: it is not run.
-    pub(super) fn run_requester_gone(&mut self, request: RequestId) {
-        for reading in self.transients.reading.iter_mut().filter(|reading| reading.request == request) {
-            reading.is_awaited = false;
+    pub(super) fn run_requester_disconnected(&mut self, request: RequestId) {
+        for pending in self.transients.pending.iter_mut().filter(|pending| pending.request == request) {
+            pending.is_awaited = false;
         }
     }
 
     /// Its settings were read, or are no good.
     pub(super) fn run_read(&mut self, request: RequestId, result: Result<Box<ProgramConfig>, String>) {
-        let place = self.transients.reading.iter().position(|reading| reading.request == request);
-        let Some(Reading { is_awaited, by, run, .. }) = place.map(|place| self.transients.reading.remove(place)) else {
+        let place = self.transients.pending.iter().position(|pending| pending.request == request);
+        let Some(PendingRun { is_awaited, by, run, .. }) = place.map(|place| self.transients.pending.remove(place))
+        else {
             return;
         };
         let Some(token) = self.ledger.take(request).filter(|_| is_awaited) else { return };
@@ -120,7 +122,8 @@ impl Engine {
             let terms = Terms { timeout: run.timeout, ..Terms::default() };
             return self.wait_for(Some(token), terms, WaitKind::Run { name }, &[(id, Goal::Up)]);
         }
-        // Before it is executed: nothing of what it writes is missing, and its terminal has its size from the beginning.
+        // Before it is executed: nothing of what it writes is missing, and its terminal has its size from the
+        // beginning.
         let token =
             self.attach_to(token, id, Attached { name: name.clone(), has_terminal: config.tty, size: run.size });
         self.start_in_order(&[id], by);
@@ -159,7 +162,7 @@ impl Engine {
     }
 
     /// The run that somebody was attached to has ended, or never began: the answer follows all its output.
-    pub(super) fn tell_end(&mut self, token: ReplyToken, id: ProcId, name: String, after: Generation) {
+    pub(super) fn report_end(&mut self, token: ReplyToken, id: ProcId, name: String, after: Generation) {
         let entry = self.registry.get(id);
         let ended = entry.and_then(|entry| entry.machine.last_run()).filter(|run| run.generation > after);
         let answer: Answer = match (ended, entry) {
@@ -187,7 +190,7 @@ impl Engine {
         let ended = [ProcessState::Stopped, ProcessState::Exited, ProcessState::Fatal, ProcessState::Backoff];
         transient.seen |= ended.contains(&state);
         self.review_transient(id);
-        self.depart(id);
+        self.remove_departed(id);
     }
 
     /// One that has ended for good, and of which somebody knows that, goes.
@@ -209,7 +212,7 @@ impl Engine {
     fn forget_unseen(&mut self, name: Option<&str>) {
         let unseen = self.registry.iter().filter(|(_, entry)| entry.transient.is_some() && entry.is_settled_down());
         let unseen: Vec<(ProcId, bool)> = unseen.map(|(id, entry)| (id, Some(entry.name()) == name)).collect();
-        let too_many = (unseen.len() + 1).saturating_sub(MOST_UNSEEN);
+        let too_many = (unseen.len() + 1).saturating_sub(MAX_UNSEEN);
         for (place, (id, is_it)) in unseen.into_iter().enumerate() {
             if is_it || place < too_many {
                 self.note_seen(id);
@@ -242,8 +245,8 @@ impl Engine {
         }
     }
 
-    /// Why this configuration can't be brought about: a program that somebody runs by hand has a name that it gives to another.
-    /// Those that have ended are forgotten.
+    /// Why this configuration can't be brought about: a program that somebody runs by hand has a name that it gives to
+    /// another. Those that have ended are forgotten.
     pub(super) fn taken_by_transient(&mut self, new: &Configuration) -> Option<ReloadFailure> {
         let ended = self.transients_in(new).filter(|(_, entry)| entry.is_settled_down()).map(|(id, _)| id);
         for id in ended.collect::<Vec<ProcId>>() {
@@ -268,8 +271,8 @@ impl Engine {
 
     /// The daemon ends: nothing is run any more.
     pub(super) fn abandon_runs(&mut self) {
-        for reading in std::mem::take(&mut self.transients.reading) {
-            if let Some(token) = self.ledger.take(reading.request).filter(|_| reading.is_awaited) {
+        for pending in std::mem::take(&mut self.transients.pending) {
+            if let Some(token) = self.ledger.take(pending.request).filter(|_| pending.is_awaited) {
                 self.refuse(token, Refusal::ShuttingDown);
             }
         }

@@ -1,7 +1,7 @@
 //! Programs that may use only so much memory (`max_rss`), or of the processors (`max_cpu`).
 //!
-//! What they use is looked at from time to time, all whose time has come within a second together. Where no program has such a
-//! limit, nobody looks.
+//! What they use is looked at from time to time, all whose time has come within a second together. Where no program has
+//! such a limit, nobody looks.
 
 use std::sync::Arc;
 use std::time::Duration;

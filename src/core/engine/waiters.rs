@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::each_summary::{AnswerFacts, EachSummary};
-use super::goals::{Goal, arrives, down_outcome, is_up, reach_outcome, stopped_meanwhile, up_outcome};
+use super::goals::{Goal, down_outcome, is_reached_by, is_up, reach_outcome, stopped_meanwhile, up_outcome};
 use super::ledger::{Owner, ReplyToken, WaiterId};
 use super::timers::TimerKey;
 use crate::api::{
     Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, RollbackReason, Selector,
     Terms, Unreached, Updated, WaitFor,
 };
-use crate::core::effect::KeptFile;
+use crate::core::effect::StateFile;
 #[cfg(feature = "attach")]
 use crate::process::Generation;
 use crate::process::{Cause, Desired, ProcessState};
@@ -138,8 +138,8 @@ impl Waiters {
 }
 
 impl Engine {
-    /// Waits on behalf of a request until every process in `goals` has reached its goal. `None`: nobody asked, but the log
-    /// is told what does not come about.
+    /// Waits on behalf of a request until every process in `goals` has reached its goal. `None`: nobody asked, but the
+    /// log is told what does not come about.
     pub(super) fn wait_for(
         &mut self,
         token: Option<ReplyToken>,
@@ -198,8 +198,8 @@ impl Engine {
         }
     }
 
-    /// An attempt to start ends because what the process is bound to has ended: that is the first thing that is not as asked,
-    /// and it may go on like this for ever.
+    /// An attempt to start ends because what the process is bound to has ended: that is the first thing that is not as
+    /// asked, and it may go on like this for ever.
     pub(super) fn start_cut_short(&mut self, id: ProcId, on: ProcId) {
         let Some((entry, on)) = self.registry.get(id).zip(self.registry.get(on)) else { return };
         // How a stop ends is not known before it is over.
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// A subscriber: what somebody waits for is done when it was so, if only for a moment.
-    pub(super) fn settle_arrivals(&mut self, id: Option<ProcId>, announcement: &Announcement) {
+    pub(super) fn settle_reached_goals(&mut self, id: Option<ProcId>, announcement: &Announcement) {
         let (Some(id), Announcement::Transition { transition, .. }) = (id, announcement) else { return };
         let Some(entry) = self.registry.get(id).filter(|entry| !entry.waiters.is_empty()) else { return };
         let completed = matches!(transition.cause, Cause::Completed { .. });
@@ -227,7 +227,7 @@ impl Engine {
                 waiter.note_again(id);
             }
             // The answer follows when the machine has done all that it is about to do.
-            waiter.settle(id, |goal| match arrives(goal, transition.to) || completed && is_up(goal) {
+            waiter.settle(id, |goal| match is_reached_by(goal, transition.to) || completed && is_up(goal) {
                 true => Some(Ok(())),
                 false => stopped_meanwhile(goal, transition.to, entry.machine.desired()).map(Err),
             });
@@ -241,8 +241,8 @@ impl Engine {
         self.settle_all(abandoned, |_, _| Unreached::ShuttingDown);
     }
 
-    /// The daemon has ended: whoever still waits (for the last words of a failed start, for what could not be killed) is
-    /// told what was reached.
+    /// The daemon has ended: whoever still waits (for the last words of a failed start, for what could not be killed)
+    /// is told what was reached.
     pub(super) fn end_waits(&mut self) {
         self.settle_all(|_| true, Engine::unreached);
     }
@@ -271,13 +271,13 @@ impl Engine {
     pub(super) fn waiter_timed_out(&mut self, waiter: WaiterId) {
         let Some(open) = self.waiters.open.get_mut(&waiter) else { return };
         if open.only_begin {
-            return self.say_begun(waiter);
+            return self.answer_begun(waiter);
         }
         open.timed_out = true;
         self.settle_rest(waiter, Engine::unreached);
     }
 
-    fn say_begun(&mut self, waiter: WaiterId) {
+    fn answer_begun(&mut self, waiter: WaiterId) {
         let Some(Waiter { request, kind, members, again, .. }) = self.close_waiter(waiter) else { return };
         let Some(token) = request.and_then(|request| self.ledger.take(request)) else { return };
         match kind {
@@ -345,7 +345,7 @@ impl Engine {
         if let WaitKind::Attached { name, after } = closed.kind {
             let id = told.first().copied();
             if let Some((token, id)) = request.and_then(|request| self.ledger.take(request)).zip(id) {
-                self.tell_end(token, id, name, after);
+                self.report_end(token, id, name, after);
                 self.note_seen(id);
             }
             return;
@@ -361,7 +361,7 @@ impl Engine {
             match answer {
                 // Whoever is told so may rely on it, whatever becomes of the daemon.
                 Ok(Reply::Updated(updated)) if updated.saved.is_some() => {
-                    self.reply_when_kept(token, KeptFile::Scales, Reply::Updated(updated));
+                    self.reply_when_kept(token, StateFile::Scales, Reply::Updated(updated));
                 }
                 answer => self.answer(token, answer),
             }
@@ -370,8 +370,8 @@ impl Engine {
         told.into_iter().for_each(|id| self.note_seen(id));
     }
 
-    /// Some members may have waited for the last one for long: the answer tells the states of now. Who has failed at first and is up by
-    /// now has done what it should.
+    /// Some members may have waited for the last one for long: the answer tells the states of now. Who has failed at
+    /// first and is up by now has done what it should.
     fn refresh_outcomes(&self, members: &mut [Member]) {
         for member in members {
             let Some(Err(Unreached::Reached(reached))) = &member.outcome else { continue };
@@ -441,8 +441,8 @@ impl Waiter {
         matches!(&self.kind, WaitKind::Update(updated) if updated.confirm_until.is_some())
     }
 
-    /// This one is there no more. If a restart was to bring it up again only because it needs what was named, it is not told that it was
-    /// restarted; `false`: it was named itself.
+    /// This one is there no more. If a restart was to bring it up again only because it needs what was named, it is not
+    /// told that it was restarted; `false`: it was named itself.
     fn leave_out(&mut self, id: ProcId) -> bool {
         let is_it = |member: &Member| member.id == id;
         let Some(place) = self.members.iter().position(is_it).filter(|place| *place >= self.kind.named()) else {

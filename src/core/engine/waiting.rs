@@ -1,36 +1,38 @@
-//! Who waits for whom. A start is held while something that it depends on may still get there, and released by what happens
-//! to that; it is given up, until further notice, where something that it requires can't get there any more.
+//! Who waits for whom. A start is held while something that it depends on may still get there, and released by what
+//! happens to that; it is given up, until further notice, where something that it requires can't get there any more.
 //!
-//! What follows from a change of one process for others is done at the end of the turn, one after the other: a chain of ten
-//! thousand takes no stack.
+//! What follows from a change of one process for others is done at the end of the turn, one after the other: a chain of
+//! ten thousand takes no stack.
 
 use std::sync::Arc;
 
 use super::graph::Link;
-use super::start_record::Hurdle;
+use super::start_record::StartDelay;
 use super::{Engine, Entry};
 use crate::api::{ProcId, Reached, Unreached};
 use crate::models::{DependencyCondition, DependencyKind};
 use crate::process::{
-    self, Awaited, Condition, Desired, Exit, Generation, Initiator, Machine, Moment, ProcessState, Related, Relation,
+    self, Condition, Desired, Exit, Generation, Initiator, Machine, Moment, Prerequisite, ProcessState, Related,
+    Relation,
 };
 use crate::util::sorted::SortedSet;
 
 /// How many of those that are waited for are named.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// Whether a process may start.
 enum Gate {
     Open,
     /// Something may still get there.
     Waits,
-    /// This one is required and can't get there; `None`: something is required that is not in the configuration in force.
+    /// This one is required and can't get there; `None`: something is required that is not in the configuration in
+    /// force.
     Lost(Option<ProcId>),
 }
 
 /// Whether one dependency is met.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum DependencyStatus {
     Holds,
     /// It may still get there by itself.
     Coming,
@@ -48,7 +50,8 @@ pub(super) fn holds(entry: &Entry, condition: DependencyCondition) -> bool {
         DependencyCondition::Completed => {
             let exit = machine.last_run().map(|run| run.exit);
             let succeeded = matches!(exit, Some(Exit::Code(code)) if entry.config().exitcodes.contains(&code));
-            has_completed(machine) || (machine.state() == ProcessState::Exited && !machine.comes_up() && succeeded)
+            has_completed(machine)
+                || (machine.state() == ProcessState::Exited && !machine.is_up_or_starting() && succeeded)
         }
     }
 }
@@ -77,48 +80,51 @@ fn is_alive(machine: &Machine) -> bool {
 }
 
 impl Engine {
-    fn standing(&self, link: &Link) -> Standing {
+    fn dependency_status(&self, link: &Link) -> DependencyStatus {
         // One that has left the configuration was a member of a group, or may be absent: nobody needs it any more.
-        let Some(entry) = self.registry.get(link.on).filter(|entry| !entry.leaving) else { return Standing::Holds };
+        let Some(entry) = self.registry.get(link.on).filter(|entry| !entry.leaving) else {
+            return DependencyStatus::Holds;
+        };
         match self.held.get(&link.on) {
-            Some(held) if held.comes_up() => Standing::Coming,
-            Some(_) => Standing::Lost,
+            Some(held) if held.is_up_or_starting() => DependencyStatus::Coming,
+            Some(_) => DependencyStatus::Lost,
             None if holds(entry, link.condition) => match self.awaited_beyond(link.on).is_some() {
-                true => Standing::Coming,
-                false => Standing::Holds,
+                true => DependencyStatus::Coming,
+                false => DependencyStatus::Holds,
             },
-            None if entry.machine.comes_up() => Standing::Coming,
-            None => Standing::Lost,
+            None if entry.machine.is_up_or_starting() => DependencyStatus::Coming,
+            None => DependencyStatus::Lost,
         }
     }
 
     /// What keeps this process from starting, at present: what it waits for, or what it has been given up for.
     pub(super) fn obstacles<'a>(&'a self, id: ProcId, machine: &Machine) -> impl Iterator<Item = &'a Link> {
         let (waits, lost) = (machine.is_waiting(), machine.awaits_dependency());
-        self.graph.needs(id).iter().filter(move |link| match self.standing(link) {
-            Standing::Holds => false,
-            Standing::Coming => waits || (lost && link.kind.is_hard()),
-            Standing::Lost => lost && link.kind.is_hard(),
+        self.graph.needs(id).iter().filter(move |link| match self.dependency_status(link) {
+            DependencyStatus::Holds => false,
+            DependencyStatus::Coming => waits || (lost && link.kind.is_hard()),
+            DependencyStatus::Lost => lost && link.kind.is_hard(),
         })
     }
 
     /// Whether this dependency is as it has to be, and stays so.
     pub(super) fn is_met(&self, link: &Link) -> bool {
-        self.standing(link) == Standing::Holds
+        self.dependency_status(link) == DependencyStatus::Holds
     }
 
     fn gate(&self, id: ProcId) -> Gate {
-        // What it needs may have left the configuration with it, and is in nobody's way then; but it is about to be stopped itself.
+        // What it needs may have left the configuration with it, and is in nobody's way then; but it is about to be
+        // stopped itself.
         if self.registry.get(id).is_some_and(|entry| entry.leaving) {
             return Gate::Waits;
         }
         let mut gate = Gate::Open;
         for link in self.graph.needs(id) {
-            match self.standing(link) {
-                Standing::Holds => {}
-                Standing::Coming => gate = Gate::Waits,
-                Standing::Lost if link.kind.is_hard() => return Gate::Lost(Some(link.on)),
-                Standing::Lost => {}
+            match self.dependency_status(link) {
+                DependencyStatus::Holds => {}
+                DependencyStatus::Coming => gate = Gate::Waits,
+                DependencyStatus::Lost if link.kind.is_hard() => return Gate::Lost(Some(link.on)),
+                DependencyStatus::Lost => {}
             }
         }
         match self.graph.absent(id) {
@@ -159,8 +165,8 @@ impl Engine {
         false
     }
 
-    /// Whether a program that is about to be executed is not, because something that it needs has ended since that was decided:
-    /// the ends of several processes are told one after the other.
+    /// Whether a program that is about to be executed is not, because something that it needs has ended since that was
+    /// decided: the ends of several processes are told one after the other.
     pub(super) fn take_spawn_back(&mut self, id: ProcId, generation: Generation) -> bool {
         let is_wanted = |machine: &Machine| machine.generation() == generation && machine.desired() == Desired::Up;
         let is_about_to_start = self.registry.get(id).is_some_and(|entry| is_wanted(&entry.machine));
@@ -212,8 +218,8 @@ impl Engine {
             self.perform_held(id);
             self.review_dependants(id);
             self.perform_held_needs(id);
-            self.tell_of_failure(id);
-            if next >= MOST_MOVED_KEPT {
+            self.report_lost_dependency(id);
+            if next >= MAX_MOVED_KEPT {
                 self.moved.drain(..next);
                 next = 0;
             }
@@ -256,13 +262,13 @@ impl Engine {
         let id = link.from;
         if machine.is_waiting() || machine.awaits_dependency() {
             // As long as this one is on its way, nothing that the others do makes a difference.
-            if self.standing(link) == Standing::Coming {
+            if self.dependency_status(link) == DependencyStatus::Coming {
                 return;
             }
             match self.gate(id) {
                 Gate::Open => {
                     let on = Some(self.name_of(link.on));
-                    self.release(id, on, Hurdle::Process(link.on));
+                    self.release(id, on, StartDelay::Process(link.on));
                 }
                 Gate::Lost(on) => self.give_up_waiting(id, on),
                 Gate::Waits => {}
@@ -273,7 +279,7 @@ impl Engine {
                 let name = self.name_of(link.on).as_ref().into();
                 let by = Initiator::Related(Arc::new(Related { name, relation: Relation::BoundTo, by: None }));
                 self.start_cut_short(id, link.on);
-                self.tell(id, process::Event::RestartRequested { force: false, by });
+                self.handle_event(id, process::Event::RestartRequested { force: false, by });
             }
         }
     }
@@ -284,11 +290,11 @@ impl Engine {
     }
 
     /// What a process has waited for is so: it starts.
-    pub(super) fn release(&mut self, id: ProcId, on: Option<Arc<str>>, hurdle: Hurdle) {
+    pub(super) fn release(&mut self, id: ProcId, on: Option<Arc<str>>, hurdle: StartDelay) {
         let Some(entry) = self.registry.get_mut(id) else { return };
         entry.start_record.passed(hurdle);
         let generation = entry.machine.generation();
-        self.tell(id, process::Event::Released { generation, on });
+        self.handle_event(id, process::Event::Released { generation, on });
     }
 
     /// After a change of the configuration: whoever waits may do so for something else now.
@@ -300,7 +306,7 @@ impl Engine {
             let generation = entry.machine.generation();
             match self.gate(id) {
                 Gate::Open => {
-                    self.tell(id, process::Event::Released { generation, on: None });
+                    self.handle_event(id, process::Event::Released { generation, on: None });
                 }
                 Gate::Lost(on) => self.give_up_waiting(id, on),
                 Gate::Waits => {}
@@ -308,8 +314,8 @@ impl Engine {
         }
     }
 
-    /// One that waits does so in vain. One that knows that already is told nothing: those that need it would be told of it again,
-    /// and those that need them, once for each way there.
+    /// One that waits does so in vain. One that knows that already is told nothing: those that need it would be told of
+    /// it again, and those that need them, once for each way there.
     fn give_up_waiting(&mut self, id: ProcId, on: Option<ProcId>) {
         let is_concerned = |machine: &&Machine| machine.is_waiting() || machine.awaits_dependency();
         let Some(machine) = self.registry.get(id).map(|entry| &entry.machine).filter(is_concerned) else { return };
@@ -319,7 +325,7 @@ impl Engine {
         {
             return;
         }
-        self.tell(id, event);
+        self.handle_event(id, event);
     }
 
     fn name_of(&self, id: ProcId) -> Arc<str> {
@@ -327,7 +333,7 @@ impl Engine {
     }
 
     /// Whoever waits, directly or not, for something that has failed: those who asked for its start are told.
-    fn tell_of_failure(&mut self, id: ProcId) {
+    fn report_lost_dependency(&mut self, id: ProcId) {
         let has_failed = self.registry.get(id).is_some_and(|entry| match entry.machine.state() {
             ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal | ProcessState::Stopped => true,
             ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unhealthy => false,
@@ -360,8 +366,8 @@ impl Engine {
                 match entry.machine.state() {
                     // The reason is better with the last line of output, which is on its way.
                     ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if entry.draining => {}
-                    // It has not failed: it is about to be restarted, a completed oneshot as well, when those that need it
-                    // have gone.
+                    // It has not failed: it is about to be restarted, a completed oneshot as well, when those that need
+                    // it have gone.
                     ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal if self.is_held(link.on) => {}
                     ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal => {
                         let reached: Box<Reached> = entry.reached(self.now);
@@ -385,14 +391,15 @@ impl Engine {
         }
         let mut on = Vec::new();
         let mut more = 0;
-        for link in self.graph.needs(id).iter().filter(|link| self.standing(link) == Standing::Coming) {
+        for link in self.graph.needs(id).iter().filter(|link| self.dependency_status(link) == DependencyStatus::Coming)
+        {
             let link = self.what_is_in_the_way(link);
             let Some(entry) = self.registry.get(link.on) else { continue };
-            if on.len() == MOST_NAMED {
+            if on.len() == MAX_NAMED {
                 more += 1;
                 continue;
             }
-            on.push(Awaited::Process {
+            on.push(Prerequisite::Process {
                 name: entry.name().into(),
                 condition: link.condition,
                 state: entry.machine.state(),
@@ -400,18 +407,18 @@ impl Engine {
             });
         }
         for awaited in self.awaited_outside(id) {
-            if on.len() == MOST_NAMED {
+            if on.len() == MAX_NAMED {
                 more += 1;
             } else {
                 on.push(awaited);
             }
         }
         if on.is_empty() && self.may_start(id) {
-            on.push(Awaited::StartSlot);
+            on.push(Prerequisite::StartSlot);
         }
         Condition::Waiting { on, more }
     }
 }
 
 /// How many processed entries the list of changed processes may keep.
-const MOST_MOVED_KEPT: usize = 1024;
+const MAX_MOVED_KEPT: usize = 1024;

@@ -1,7 +1,7 @@
 //! A configuration tried before it is used: the engine of the daemon, on a simulated clock, with a simulated kernel and
 //! simulated programs. What is decided is decided by the same code as ever; only what is around it is made up.
 
-mod news;
+mod event_queue;
 mod plan;
 mod system;
 #[cfg(test)]
@@ -17,10 +17,10 @@ use crate::api::{
 };
 use crate::models::{DependencyTarget, SupervisorConfig};
 use crate::process::{Caller, Initiator, Moment, ProcessState};
-use news::News;
+use event_queue::PendingEvent;
 pub(crate) use plan::{Fault, Part, Plan, ReadyAfter, Step, StepKind, selects};
 use system::System;
-pub(crate) use system::{Happening, watched_patterns};
+pub(crate) use system::{SimulationEvent, watched_patterns};
 
 /// When the simulated clock begins. Not at its start: what was before is a moment, too.
 const BEGIN: Moment = Moment::from_nanos(1_000_000_000);
@@ -32,7 +32,7 @@ const LOOK_AHEAD_TURNS: u32 = 200_000;
 
 /// Where a process has got to at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Prospect {
+pub(crate) enum FinalState {
     /// As it is to be, or on its way by itself.
     Fine,
     /// It was given up.
@@ -51,7 +51,7 @@ pub(crate) struct Outcome {
     /// The same as the engine's moment.
     pub now: Moment,
     /// The processes.
-    pub rows: Vec<(StatusRow, Prospect)>,
+    pub rows: Vec<(StatusRow, FinalState)>,
     /// The daemon has ended, because a program's end asked for it.
     pub decision: Option<ExitDecision>,
 }
@@ -63,11 +63,12 @@ struct Simulation {
     requests: u64,
 }
 
-/// Simulates a daemon with this configuration; each thing that happens is told with its time, counted from the beginning.
+/// Simulates a daemon with this configuration; each thing that happens is told with its time, counted from the
+/// beginning.
 pub(crate) fn simulate(
     mut settings: SupervisorConfig,
     plan: Plan,
-    tell: &mut dyn FnMut(Duration, &Happening),
+    tell: &mut dyn FnMut(Duration, &SimulationEvent),
 ) -> Outcome {
     let end = BEGIN + plan.duration;
     let flags = plan.flags(&settings.programs);
@@ -76,7 +77,7 @@ pub(crate) fn simulate(
     let mut simulation = Simulation { engine, system: System::new(plan, BEGIN), requests: 0 };
     simulation.begin(flags);
     loop {
-        simulation.tell_all(tell);
+        simulation.report_all(tell);
         if !simulation.turn(end) {
             break;
         }
@@ -94,15 +95,15 @@ impl Simulation {
         for (flag, after) in flags {
             match after.is_zero() {
                 true => self.set_flag(flag, Initiator::Embedder),
-                false => self.system.agenda.add(BEGIN + after, News::Step(Box::new(StepKind::SetFlag { flag }))),
+                false => self.system.queue.add(BEGIN + after, PendingEvent::Step(Box::new(StepKind::SetFlag { flag }))),
             }
         }
         // That was no news to anybody.
-        self.system.happened.retain(|happening| !matches!(happening, Happening::Answered(_)));
+        self.system.happened.retain(|happening| !matches!(happening, SimulationEvent::Answered(_)));
     }
 
     /// What has happened, with its time.
-    fn tell_all(&mut self, tell: &mut dyn FnMut(Duration, &Happening)) {
+    fn report_all(&mut self, tell: &mut dyn FnMut(Duration, &SimulationEvent)) {
         let at = self.system.now.saturating_duration_since(BEGIN);
         for happening in self.system.happened.drain(..) {
             tell(at, &happening);
@@ -114,7 +115,7 @@ impl Simulation {
         if self.engine.finished().is_some() {
             return false;
         }
-        let next = [self.system.agenda.next(), self.engine.poll_timeout()].into_iter().flatten().min();
+        let next = [self.system.queue.next(), self.engine.poll_timeout()].into_iter().flatten().min();
         let Some(next) = next.filter(|next| *next <= end) else {
             self.system.now = end;
             return false;
@@ -123,22 +124,22 @@ impl Simulation {
         while self.engine.run_timer(self.system.now) {
             self.perform_all();
         }
-        if let Some(news) = self.system.agenda.take_due(self.system.now) {
-            self.take_in(news);
+        if let Some(event) = self.system.queue.take_due(self.system.now) {
+            self.handle_pending(event);
         }
         true
     }
 
-    fn take_in(&mut self, news: News) {
-        match news {
-            News::Child => self.hand_in(Input::Notice(Notice::Child)),
-            News::Told(input) => self.hand_in(input),
-            News::Alive { id, generation } => {
-                if let Some(input) = self.system.say_alive(id, generation) {
-                    self.hand_in(input);
+    fn handle_pending(&mut self, event: PendingEvent) {
+        match event {
+            PendingEvent::Child => self.handle_input(Input::Notice(Notice::Child)),
+            PendingEvent::Told(input) => self.handle_input(input),
+            PendingEvent::Alive { id, generation } => {
+                if let Some(input) = self.system.send_keepalive(id, generation) {
+                    self.handle_input(input);
                 }
             }
-            News::Step(what) => self.step(*what),
+            PendingEvent::Step(what) => self.step(*what),
         }
     }
 
@@ -147,7 +148,7 @@ impl Simulation {
             StepKind::Fail { on, exit } => self.system.fail(&on, exit),
             StepKind::Write { on, line } => {
                 for input in self.system.write(&on, &line) {
-                    self.hand_in(input);
+                    self.handle_input(input);
                 }
             }
             StepKind::Stop { on } => self.stop(&on),
@@ -157,7 +158,7 @@ impl Simulation {
             }
             StepKind::Reload { found } => {
                 self.system.file = Some(found);
-                self.hand_in(Input::Notice(Notice::Reload));
+                self.handle_input(Input::Notice(Notice::Reload));
             }
         }
     }
@@ -190,10 +191,10 @@ impl Simulation {
 
     fn ask(&mut self, by: Initiator, request: Request) {
         self.requests += 1;
-        self.hand_in(Input::Request { id: RequestId(self.requests), by, request });
+        self.handle_input(Input::Request { id: RequestId(self.requests), by, request });
     }
 
-    fn hand_in(&mut self, input: Input) {
+    fn handle_input(&mut self, input: Input) {
         self.engine.handle(self.system.now, input);
         self.perform_all();
     }
@@ -214,7 +215,7 @@ impl Simulation {
         self.ask(Initiator::Embedder, Request::Query(Query::Status { name: None, offset: 0 }));
         let mut found = Vec::new();
         for happening in self.system.happened.drain(..) {
-            if let Happening::Answered(answer) = happening
+            if let SimulationEvent::Answered(answer) = happening
                 && let Ok(Reply::Status { rows, .. }) = *answer
             {
                 found = rows;
@@ -228,8 +229,8 @@ impl Simulation {
         let later = self.look_ahead(&rows);
         let prospect = |row: &StatusRow| match later.iter().find(|waiting| waiting.name == row.program.name) {
             Some(waiting) => waiting.prospect(),
-            None if row.state == ProcessState::Fatal => Prospect::Fatal,
-            None => Prospect::Fine,
+            None if row.state == ProcessState::Fatal => FinalState::Fatal,
+            None => FinalState::Fine,
         };
         let rows = rows.into_iter().map(|row| (prospect(&row), row)).map(|(prospect, row)| (row, prospect)).collect();
         Outcome { at: now.saturating_duration_since(BEGIN), now, rows, decision }
@@ -241,8 +242,8 @@ impl Simulation {
         let (end, mut turns) = (self.system.now + LOOK_AHEAD, 0);
         while !waiting.iter().all(Waiting::is_over) && turns < LOOK_AHEAD_TURNS && self.turn(end) {
             turns += 1;
-            self.tell_all(&mut |at, happening| {
-                let Happening::Announced(announcement) = happening else { return };
+            self.report_all(&mut |at, happening| {
+                let SimulationEvent::Announced(announcement) = happening else { return };
                 let Announcement::Transition { program, transition, .. } = &**announcement else { return };
                 if let Some(waiting) = waiting.iter_mut().find(|waiting| waiting.name == program.name) {
                     waiting.note(transition.to, at);
@@ -288,10 +289,10 @@ impl Waiting {
         }
     }
 
-    fn prospect(&self) -> Prospect {
+    fn prospect(&self) -> FinalState {
         match self.found.filter(|_| self.is_over()) {
-            Some((state, at)) => Prospect::Later(state, at),
-            None => Prospect::WaitsForEver,
+            Some((state, at)) => FinalState::Later(state, at),
+            None => FinalState::WaitsForEver,
         }
     }
 }

@@ -9,8 +9,9 @@ use crate::process::Exit;
 /// When something gets ready; `None`: never.
 pub(crate) type ReadyAfter = Option<Duration>;
 
-/// What is told of the simulated programs, and what is done to them. All else goes well: programs live for ever, get ready
-/// after `startsecs` and write all the time, checks pass, hooks succeed, and what a start waits for outside holds.
+/// What is told of the simulated programs, and what is done to them. All else goes well: programs live for ever, get
+/// ready after `startsecs` and write all the time, checks pass, hooks succeed, and what a start waits for outside
+/// holds.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// How long it takes.

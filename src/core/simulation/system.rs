@@ -1,12 +1,13 @@
-//! The simulated system: it performs the engine's effects and tells what came of them, as the kernel and the programs would.
+//! The simulated system: it performs the engine's effects and tells what came of them, as the kernel and the programs
+//! would.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::news::{Agenda, News};
+use super::event_queue::{EventQueue, PendingEvent};
 use super::plan::{Part, Plan, selects};
 use crate::api::{Announcement, Answer, ConditionId, ProcId};
-use crate::config::{ConfigError, Loaded, Reading};
+use crate::config::{ConfigError, LoadResult, Loaded};
 use crate::core::effect::{
     CheckPurpose, ClockReading, Effect, FoundTime, GroupLeft, Input, SearchFrom, Signal, TaskCommand, TaskId,
 };
@@ -70,7 +71,7 @@ pub(crate) fn watched_patterns<'c>(config: &'c ProgramConfig, line: &str) -> Vec
 
 /// What has happened that is worth reporting.
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum SimulationEvent {
     /// As the daemon tells it.
     Announced(Arc<Announcement>),
     /// A program that had to wait before it was started.
@@ -87,7 +88,7 @@ pub(super) struct System {
     plan: Plan,
     began: Moment,
     pub(super) now: Moment,
-    pub(super) agenda: Agenda,
+    pub(super) queue: EventQueue,
     /// The programs that are there.
     programs: SortedMap<ProcId, Arc<ProgramConfig>>,
     /// Since when those are to start that have not been executed yet.
@@ -99,20 +100,20 @@ pub(super) struct System {
     /// What the file says at the next reload.
     pub(super) file: Option<Box<Loaded>>,
     /// What has happened and was not taken out yet.
-    pub(super) happened: Vec<Happening>,
+    pub(super) happened: Vec<SimulationEvent>,
 }
 
 impl System {
     pub(super) fn new(mut plan: Plan, began: Moment) -> System {
-        let mut agenda = Agenda::default();
+        let mut queue = EventQueue::default();
         for step in std::mem::take(&mut plan.steps) {
-            agenda.add(began + step.at, News::Step(Box::new(step.what)));
+            queue.add(began + step.at, PendingEvent::Step(Box::new(step.what)));
         }
         System {
             plan,
             began,
             now: began,
-            agenda,
+            queue,
             programs: SortedMap::default(),
             asked: SortedMap::default(),
             runs: SortedMap::default(),
@@ -128,8 +129,8 @@ impl System {
         self.pids
     }
 
-    fn later(&mut self, after: Duration, news: News) {
-        self.agenda.add(self.now + after, news);
+    fn later(&mut self, after: Duration, event: PendingEvent) {
+        self.queue.add(self.now + after, event);
     }
 
     /// The processes that are meant.
@@ -145,19 +146,19 @@ impl System {
             match self.runs.get_mut(&id).filter(|run| run.lives(now)) {
                 Some(run) => {
                     (run.end, run.in_background) = (Some((now, exit)), false);
-                    self.later(Duration::ZERO, News::Child);
+                    self.later(Duration::ZERO, PendingEvent::Child);
                 }
-                None => self.happened.push(Happening::NothingToFail { program }),
+                None => self.happened.push(SimulationEvent::NothingToFail { program }),
             }
         }
     }
 
     /// A run tells its watchdog that it is alive, and does so again at the half of its time.
-    pub(super) fn say_alive(&mut self, id: ProcId, generation: Generation) -> Option<Input> {
+    pub(super) fn send_keepalive(&mut self, id: ProcId, generation: Generation) -> Option<Input> {
         let now = self.now;
         let run = self.runs.get(&id).filter(|run| run.generation == generation && run.lives(now))?;
         let config = Arc::clone(&run.config);
-        self.later(Duration::from_secs(u64::from(config.watchdog)) / 2, News::Alive { id, generation });
+        self.later(Duration::from_secs(u64::from(config.watchdog)) / 2, PendingEvent::Alive { id, generation });
         if self.fails(&config, Part::Watchdog) {
             return None;
         }
@@ -210,11 +211,11 @@ impl System {
             }
             Effect::Forget { id, config: _ } => drop(self.programs.remove(&id)),
             Effect::LoadConfig { load, job } => {
-                let found = self.file.take().map(|found| Reading::new(*found, &job.in_force));
+                let found = self.file.take().map(|found| LoadResult::new(*found, &job.in_force));
                 let result = found.ok_or(ConfigError::NotFound { path: "the file of --reload".into() });
                 results.push(Input::ConfigLoaded { load, result: Box::new(result) });
             }
-            Effect::Reply { request: _, answer } => self.happened.push(Happening::Answered(answer)),
+            Effect::Reply { request: _, answer } => self.happened.push(SimulationEvent::Answered(answer)),
             Effect::Announce(announcement) => self.announced(announcement),
             Effect::SignalOrphans { signal } => {
                 results.push(Input::OrphansCounted { count: 0, signalled: signal.is_some() });
@@ -242,7 +243,7 @@ impl System {
             | Effect::ForgetChanges { .. }
             | Effect::Show { .. }
             | Effect::ShowSettings { .. }
-            | Effect::ChangeDoors { .. }
+            | Effect::ChangeSockets { .. }
             | Effect::EndStreams
             | Effect::Delegate { .. }
             | Effect::Follow { .. }
@@ -260,7 +261,8 @@ impl System {
         }
     }
 
-    /// In the simulation the wall clock begins with 1970, in UTC, or with a date that was asked for, and nobody sets it.
+    /// In the simulation the wall clock begins with 1970, in UTC, or with a date that was asked for, and nobody sets
+    /// it.
     fn clock(&self) -> ClockReading {
         let micros = |nanos: u128| i64::try_from(nanos / 1000).unwrap_or(i64::MAX);
         let wall = match self.plan.date {
@@ -280,13 +282,13 @@ impl System {
                 false => drop(self.asked.remove(program.name.as_str())),
             }
         }
-        self.happened.push(Happening::Announced(announcement));
+        self.happened.push(SimulationEvent::Announced(announcement));
     }
 
     fn spawn(&mut self, id: ProcId, generation: Generation, config: Arc<ProgramConfig>) -> Input {
         let pid = self.next_pid();
         if self.asked.remove(config.name.as_str()).is_some_and(|asked| asked < self.now) {
-            self.happened.push(Happening::Executed { program: Arc::clone(&config), pid });
+            self.happened.push(SimulationEvent::Executed { program: Arc::clone(&config), pid });
         }
         let after = self.plan.ready_after(&config);
         let ready_at = after.map(|after| self.now + after);
@@ -302,14 +304,14 @@ impl System {
             ProgramType::Forking => Some((self.now, Exit::Code(0))),
         };
         if let Some((at, _)) = end {
-            self.agenda.add(at, News::Child);
+            self.queue.add(at, PendingEvent::Child);
         }
         let in_background = config.program_type == ProgramType::Forking;
         if let Some((at, input)) = ready_at.zip(self.readiness(id, generation, &config)) {
-            self.agenda.add(at, News::Told(input));
+            self.queue.add(at, PendingEvent::Told(input));
         }
         if config.watchdog > 0 {
-            self.later(Duration::ZERO, News::Alive { id, generation });
+            self.later(Duration::ZERO, PendingEvent::Alive { id, generation });
         }
         self.runs.insert(id, Run { generation, config, ready_at, end, reaped: false, in_background });
         Input::Spawned { id, generation, pid, pending: false }
@@ -330,7 +332,7 @@ impl System {
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.generation == generation) else { return };
         if run.lives(now) && ends(&run.config, signal.number) {
             (run.end, run.in_background) = (Some((now, Exit::Signal(signal.number))), false);
-            self.later(Duration::ZERO, News::Child);
+            self.later(Duration::ZERO, PendingEvent::Child);
         }
     }
 
@@ -371,7 +373,7 @@ impl System {
     fn await_condition(&mut self, id: ProcId, generation: Generation, condition: ConditionId, what: &StartCondition) {
         let Some(after) = self.plan.holds_after(what) else { return };
         let at = (self.began + after).max(self.now);
-        self.agenda.add(at, News::Told(Input::ConditionSeen { id, generation, condition, is_there: true }));
+        self.queue.add(at, PendingEvent::Told(Input::ConditionSeen { id, generation, condition, is_there: true }));
     }
 
     fn holds(&self, condition: &StartCondition) -> bool {
@@ -413,8 +415,8 @@ impl System {
         let fault = self.plan.fault(&run.config, Part::Output, after);
         let silence = fault.map_or(Duration::ZERO, |fault| after.saturating_sub(fault.from));
         if let Some(until) = fault.and_then(|fault| fault.until).filter(|_| silence >= long) {
-            let heard = Input::Output(Note::Heard { program: id, generation });
-            self.agenda.add(self.began + until, News::Told(heard));
+            let heard = Input::Output(Note::OutputResumed { program: id, generation });
+            self.queue.add(self.began + until, PendingEvent::Told(heard));
         }
         Some(Input::Output(Note::Silent { program: id, generation, silence }))
     }
@@ -424,7 +426,7 @@ impl System {
         let mut told = Vec::new();
         for (id, program) in self.selected(target) {
             let Some(run) = self.runs.get(&id).filter(|run| run.lives(self.now)) else {
-                self.happened.push(Happening::NothingToFail { program });
+                self.happened.push(SimulationEvent::NothingToFail { program });
                 continue;
             };
             let generation = run.generation;
@@ -445,7 +447,7 @@ impl System {
     fn start_task(&mut self, task: TaskId, config: &Arc<ProgramConfig>, command: &TaskCommand) -> Input {
         let succeeds = !self.command_fails(config, command) && self.run_command(config, command);
         self.tasks.push((task, Exit::Code(u8::from(!succeeds))));
-        self.later(Duration::ZERO, News::Child);
+        self.later(Duration::ZERO, PendingEvent::Child);
         let pid = self.next_pid();
         Input::TaskSpawned { task, pid }
     }

@@ -26,7 +26,7 @@ fn target(name: &str) -> DependencyTarget {
 fn run(lines: &str, plan: Plan) -> (Outcome, Vec<String>) {
     let mut seen = Vec::new();
     let outcome = simulate(config(lines), plan, &mut |at, happening| {
-        if let Happening::Announced(announcement) = happening
+        if let SimulationEvent::Announced(announcement) = happening
             && let Announcement::Transition { program, transition, .. } = &**announcement
         {
             seen.push(format!("{} {} {} {}", at.as_millis(), program.name, transition.from, transition.to));
@@ -35,7 +35,7 @@ fn run(lines: &str, plan: Plan) -> (Outcome, Vec<String>) {
     (outcome, seen)
 }
 
-fn prospects(outcome: &Outcome) -> Vec<(ProcessState, Prospect)> {
+fn prospects(outcome: &Outcome) -> Vec<(ProcessState, FinalState)> {
     outcome.rows.iter().map(|(row, prospect)| (row.state, *prospect)).collect()
 }
 
@@ -63,15 +63,15 @@ fn every_kind_of_readiness_is_simulated() {
             ..Plan::default()
         };
         let (outcome, seen) = run(&lines, plan(Some(seconds(5)), 60));
-        assert_eq!(prospects(&outcome), [(ProcessState::Running, Prospect::Fine)], "{kind}");
+        assert_eq!(prospects(&outcome), [(ProcessState::Running, FinalState::Fine)], "{kind}");
         let at: u64 = seen.last().and_then(|line| line.split(' ').next()?.parse().ok()).expect("a time");
         assert!((5_000..=6_100).contains(&at), "{kind}: {seen:?}");
         let (outcome, _) = run(&lines, plan(None, 90));
-        assert_eq!(prospects(&outcome), [(ProcessState::Fatal, Prospect::Fatal)], "{kind}");
+        assert_eq!(prospects(&outcome), [(ProcessState::Fatal, FinalState::Fatal)], "{kind}");
         // To look a day ahead takes long: at one that tells, one that is looked at, and one that a command looks at.
         if ["ready = notify", "ready = tcp:127.0.0.1:9", "ready = command:test -e x"].contains(&kind) {
             let (outcome, _) = run(&(lines + "start_timeout = 0"), plan(None, 90));
-            assert_eq!(prospects(&outcome), [(ProcessState::Starting, Prospect::WaitsForEver)], "{kind}");
+            assert_eq!(prospects(&outcome), [(ProcessState::Starting, FinalState::WaitsForEver)], "{kind}");
         }
     }
 }
@@ -80,7 +80,7 @@ fn every_kind_of_readiness_is_simulated() {
 fn a_program_with_a_watchdog_tells_it_that_it_is_alive() {
     let plan = Plan { duration: seconds(3_600), ..Plan::default() };
     let (outcome, seen) = run(&program("web", "ready = notify\nwatchdog = 2"), plan);
-    assert_eq!(prospects(&outcome), [(ProcessState::Running, Prospect::Fine)]);
+    assert_eq!(prospects(&outcome), [(ProcessState::Running, FinalState::Fine)]);
     assert_eq!(seen, ["0 web STOPPED STARTING", "1000 web STARTING RUNNING"]);
 }
 
@@ -96,12 +96,12 @@ fn what_a_start_waits_for_outside_holds_when_it_is_told() {
             ..Plan::default()
         };
         let (outcome, seen) = run(&lines, plan(Some(seconds(3))));
-        assert_eq!(prospects(&outcome), [(ProcessState::Running, Prospect::Fine)], "{condition}");
+        assert_eq!(prospects(&outcome), [(ProcessState::Running, FinalState::Fine)], "{condition}");
         assert_eq!(seen.len(), 2, "{condition}: {seen:?}");
         let (outcome, _) = run(&lines, plan(None));
-        assert_eq!(prospects(&outcome), [(ProcessState::Starting, Prospect::WaitsForEver)], "{condition}");
+        assert_eq!(prospects(&outcome), [(ProcessState::Starting, FinalState::WaitsForEver)], "{condition}");
         let (outcome, _) = run(&(lines + "start_when_timeout = 5\nstartretries = 0"), plan(None));
-        assert_eq!(prospects(&outcome), [(ProcessState::Fatal, Prospect::Fatal)], "{condition}");
+        assert_eq!(prospects(&outcome), [(ProcessState::Fatal, FinalState::Fatal)], "{condition}");
     }
 }
 
@@ -111,7 +111,7 @@ fn hooks_run_and_a_stop_command_ends_it() {
     let steps = vec![Step { at: seconds(5), what: StepKind::Stop { on: target("web") } }];
     let plan = Plan { duration: seconds(20), steps, ..Plan::default() };
     let (outcome, seen) = run(&program("web", lines), plan);
-    assert_eq!(prospects(&outcome), [(ProcessState::Stopped, Prospect::Fine)]);
+    assert_eq!(prospects(&outcome), [(ProcessState::Stopped, FinalState::Fine)]);
     let expected = [
         "0 web STOPPED STARTING",
         "1000 web STARTING RUNNING",
@@ -140,7 +140,7 @@ fn a_program_that_forks_is_stopped_and_fails_as_any_other() {
     let stop = Step { at: seconds(10), what: StepKind::Stop { on: target("web") } };
     let plan = Plan { duration: seconds(20), steps: vec![fail, stop], ..Plan::default() };
     let (outcome, seen) = run(&program("web", "type = forking\npidfile = /run/x.pid\nready = notify"), plan);
-    assert_eq!(prospects(&outcome), [(ProcessState::Stopped, Prospect::Fine)]);
+    assert_eq!(prospects(&outcome), [(ProcessState::Stopped, FinalState::Fine)]);
     let expected = [
         "0 web STOPPED STARTING",
         "1000 web STARTING RUNNING",
@@ -161,6 +161,6 @@ fn a_thousand_programs_in_a_chain_start_one_after_the_other() {
     };
     let lines: String = (0..1_000).map(each).collect();
     let (outcome, seen) = run(&lines, Plan { duration: seconds(2_000), ..Plan::default() });
-    assert!(prospects(&outcome).iter().all(|found| *found == (ProcessState::Running, Prospect::Fine)));
+    assert!(prospects(&outcome).iter().all(|found| *found == (ProcessState::Running, FinalState::Fine)));
     assert_eq!(seen.last().map(String::as_str), Some("1000000 p999 STARTING RUNNING"));
 }

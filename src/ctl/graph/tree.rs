@@ -10,11 +10,11 @@ use crate::util::truncate::{middle_to_columns, to_columns};
 use crate::util::width::columns;
 
 /// Below so many there is no room to the right for what is deeper.
-const MOST_LEVELS: usize = 40;
+const MAX_LEVELS: usize = 40;
 /// With fewer columns than this a description says nothing.
-const LEAST_DESCRIPTION: usize = 12;
+const MIN_DESCRIPTION: usize = 12;
 /// A name is not made shorter than this for what stands left of it, in columns.
-const LEAST_NAME: usize = 12;
+const MIN_NAME: usize = 12;
 
 /// How the tree is drawn.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,8 +47,8 @@ struct Line<'a> {
     level: usize,
 }
 
-/// A tree for each of these processes; where none is named, for each that no other one of them leads to. What was shown in
-/// full once is not shown so again.
+/// A tree for each of these processes; where none is named, for each that no other one of them leads to. What was shown
+/// in full once is not shown so again.
 pub(super) fn draw(items: &[GraphItem], names: &[String], style: Style) -> String {
     let numbers: HashMap<&str, usize> = items.iter().enumerate().map(|(at, item)| (item.name.as_str(), at)).collect();
     let branches = branches(items, &numbers, style.reverse);
@@ -64,7 +64,7 @@ pub(super) fn draw(items: &[GraphItem], names: &[String], style: Style) -> Strin
         let mut open = vec![Line { node: root, by: None, indent: String::new(), is_last: true, level: 0 }];
         while let Some(line) = open.pop() {
             let below = &branches[line.node];
-            let is_cut = !below.is_empty() && (shown[line.node] || line.level == MOST_LEVELS);
+            let is_cut = !below.is_empty() && (shown[line.node] || line.level == MAX_LEVELS);
             text.push_str(&drawn(&line, &items[line.node], is_cut.then_some(shown[line.node]), style));
             if is_cut {
                 continue;
@@ -120,7 +120,7 @@ fn drawn(line: &Line<'_>, item: &GraphItem, cut: Option<bool>, style: Style) -> 
         Some(_) | None => printable(&item.description).into_owned(),
     };
     let room = style.width.map_or(usize::MAX, |width| width.saturating_sub(used));
-    if !words.is_empty() && room >= LEAST_DESCRIPTION.min(columns(&words)) {
+    if !words.is_empty() && room >= MIN_DESCRIPTION.min(columns(&words)) {
         text.push_str(&format!("  {}", to_columns(&words, room)));
     }
     text.push_str(end);
@@ -145,7 +145,7 @@ fn named(line: &Line<'_>, item: &GraphItem, condition: Option<&str>, room: Optio
     let Some(room) = room else { return format!("{left}{by}{name}{condition}") };
     // Without what stands left of it, but for the sign that something does.
     let most = room.saturating_sub(columns(&by) + columns(&condition) + 1);
-    let room_of_name = (most + 1).saturating_sub(columns(&left)).max(LEAST_NAME.min(most)).max(1);
+    let room_of_name = (most + 1).saturating_sub(columns(&left)).max(MIN_NAME.min(most)).max(1);
     let name = middle_to_columns(&name, room_of_name);
     let rest = format!("{by}{name}{condition}");
     // Where the tree is deeper than the terminal is wide, the nearest branches are shown.

@@ -5,7 +5,7 @@ use crate::config::split_command;
 use crate::util::width::char_columns;
 
 /// Nobody types more; what is pasted beyond it is left out.
-const LONGEST: usize = 4096;
+const MAX_LINE_CHARS: usize = 4096;
 
 /// Has a key changed anything?
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<'p> Line<'p> {
     pub fn edit(&mut self, key: Key) -> Edited {
         let end = self.text.len();
         match key {
-            Key::Char(c) if end < LONGEST && !c.is_control() => {
+            Key::Char(c) if end < MAX_LINE_CHARS && !c.is_control() => {
                 self.text.insert(self.at, c);
                 self.at += 1;
             }
@@ -61,7 +61,7 @@ impl<'p> Line<'p> {
             Key::Ctrl('u') => self.cut(0, self.at),
             Key::Ctrl('k') => self.cut(self.at, end),
             Key::Ctrl('w') => self.cut(self.word_before(), self.at),
-            Key::Ctrl('y') if end + self.cut.len() <= LONGEST => {
+            Key::Ctrl('y') if end + self.cut.len() <= MAX_LINE_CHARS => {
                 self.text.splice(self.at..self.at, self.cut.iter().copied());
                 self.at += self.cut.len();
             }
@@ -155,7 +155,7 @@ impl<'p> Line<'p> {
         // Half a quoted word stays open, so that one can go on.
         let word = if is_whole { word } else { word.strip_suffix('\'').unwrap_or(word) };
         let new: Vec<char> = word.chars().chain(is_whole.then_some(' ')).collect();
-        if self.text.len() + new.len() > LONGEST {
+        if self.text.len() + new.len() > MAX_LINE_CHARS {
             return;
         }
         self.text.splice(start..self.at, new.iter().copied());

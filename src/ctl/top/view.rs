@@ -101,7 +101,8 @@ fn message_lines(message: &str, width: usize, height: usize) -> Vec<String> {
     lines
 }
 
-/// As many keys as the terminal shows as a whole. The last column stays free: some terminals draw an arrow two columns wide.
+/// As many keys as the terminal shows as a whole. The last column stays free: some terminals draw an arrow two columns
+/// wide.
 fn keys(width: usize) -> String {
     let mut line = String::new();
     for key in KEYS {

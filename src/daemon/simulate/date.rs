@@ -46,7 +46,8 @@ fn parse(text: &str) -> Option<i64> {
     (is_date && is_time).then(|| days(Date { year, month, day }) * DAY + seconds)
 }
 
-/// What the system's clock shows so long after the beginning, and how far it is ahead of UTC: `2026-03-29 03:00:00.000 +02:00`.
+/// What the system's clock shows so long after the beginning, and how far it is ahead of UTC: `2026-03-29 03:00:00.000
+/// +02:00`.
 pub(super) fn shown(began: i64, at: Duration) -> String {
     let seconds = began.saturating_add(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
     let offset = i64::from(TimeZone::System.offset(seconds));

@@ -18,7 +18,7 @@ use crate::util::did_you_mean::closest;
 /// How long a simulation takes unless it is told.
 const DURATION: Duration = Duration::from_secs(60);
 /// No time of it may be longer: ten years.
-const LONGEST: Duration = Duration::from_secs(3_652 * 86_400);
+const MAX_SPAN: Duration = Duration::from_secs(3_652 * 86_400);
 
 /// Why there is nothing to simulate.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ fn span(text: &str) -> Result<Duration, String> {
         _ => f64::NAN,
     };
     let span = number.parse::<f64>().ok().and_then(|number| Duration::try_from_secs_f64(number * seconds).ok());
-    span.filter(|span| *span <= LONGEST)
+    span.filter(|span| *span <= MAX_SPAN)
         .ok_or_else(|| format!("'{text}' is no span of time; write 2s, 500ms, 5m, 2h or 1d"))
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::date;
 use crate::api::{Announcement, StatusRow};
-use crate::core::simulation::{Happening, Outcome, Plan, Prospect, StepKind};
+use crate::core::simulation::{FinalState, Outcome, Plan, SimulationEvent, StepKind};
 use crate::models::SupervisorConfig;
 use crate::process::{Cause, Moment, ProcessState};
 use crate::util::width::columns;
@@ -18,16 +18,16 @@ const STARTING: &str = ProcessState::Starting.as_str();
 
 /// Why it does not end well, in one line; `None`: it does.
 pub(super) fn trouble(outcome: &Outcome) -> Option<String> {
-    let named = |what: &str, is_meant: &dyn Fn(Prospect) -> bool| {
+    let named = |what: &str, is_meant: &dyn Fn(FinalState) -> bool| {
         let rows = outcome.rows.iter().filter(|(_, prospect)| is_meant(*prospect));
         let names: Vec<&str> = rows.map(|(row, _)| row.program.name.as_str()).collect();
         (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
     };
     let ended = outcome.decision.as_ref().filter(|decision| decision.code != 0);
     let parts = [
-        named("FATAL", &|prospect| prospect == Prospect::Fatal),
-        named("FATAL later", &|prospect| matches!(prospect, Prospect::Later(ProcessState::Fatal, _))),
-        named("waits for ever", &|prospect| prospect == Prospect::WaitsForEver),
+        named("FATAL", &|prospect| prospect == FinalState::Fatal),
+        named("FATAL later", &|prospect| matches!(prospect, FinalState::Later(ProcessState::Fatal, _))),
+        named("waits for ever", &|prospect| prospect == FinalState::WaitsForEver),
         ended.map(|decision| format!("the daemon ends with exit code {}: {decision}", decision.code)),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -49,10 +49,10 @@ struct Row<'h> {
 
 impl<'h> Row<'h> {
     /// `None`: it is not worth a line.
-    fn of(happening: &'h Happening) -> Option<Row<'h>> {
+    fn of(happening: &'h SimulationEvent) -> Option<Row<'h>> {
         let other = |text: String| Row { program: "", states: None, pid: None, text, cause: None };
         match happening {
-            Happening::Announced(announcement) => match &**announcement {
+            SimulationEvent::Announced(announcement) => match &**announcement {
                 Announcement::Transition { program, transition, .. } => Some(Row {
                     program: &program.name,
                     states: Some((transition.from.as_str(), transition.to.as_str())),
@@ -72,7 +72,7 @@ impl<'h> Row<'h> {
                 Announcement::Output { .. }
                 | Announcement::ExecFailedLate { .. }
                 | Announcement::Shortage { .. }
-                | Announcement::StrangerNotified { .. }
+                | Announcement::UnknownSenderNotified { .. }
                 | Announcement::TaskSignalled { .. }
                 | Announcement::HookFailed { .. }
                 | Announcement::NoticeLost { .. }
@@ -86,17 +86,19 @@ impl<'h> Row<'h> {
                 | Announcement::Reload(_)
                 | Announcement::Shutdown(_) => Some(other(announcement.to_string())),
             },
-            Happening::Executed { program, pid } => Some(Row {
+            SimulationEvent::Executed { program, pid } => Some(Row {
                 program: &program.name,
                 states: Some((STARTING, STARTING)),
                 pid: Some(*pid),
                 ..other(format!("it waits no longer, and is executed (pid {pid})"))
             }),
-            Happening::NothingToFail { program } => {
+            SimulationEvent::NothingToFail { program } => {
                 Some(Row { program: &program.name, ..other("it does not run and can't fail (--fail)".to_owned()) })
             }
             // What was reached stands in the lines before.
-            Happening::Answered(answer) => answer.as_ref().as_ref().err().map(|refusal| other(refusal.to_string())),
+            SimulationEvent::Answered(answer) => {
+                answer.as_ref().as_ref().err().map(|refusal| other(refusal.to_string()))
+            }
         }
     }
 }
@@ -137,7 +139,7 @@ impl Text {
         self.text.push_str(&format!("{before}{time}  {program}{after}  {states}{}  {text}\n", pad(states, STATES)));
     }
 
-    pub(super) fn add(&mut self, at: Duration, happening: &Happening) {
+    pub(super) fn add(&mut self, at: Duration, happening: &SimulationEvent) {
         let Some(row) = Row::of(happening) else { return };
         let states = match row.states {
             Some((from, to)) if from == to => from.to_owned(),
@@ -154,9 +156,9 @@ impl Text {
             let (name, state) = (&row.program.name, row.state.as_str());
             let padding = " ".repeat(self.names.saturating_sub(columns(name)));
             let later = match prospect {
-                Prospect::Later(state, at) => format!("; {state} at {}", self.time(*at)),
-                Prospect::WaitsForEver => "; waits for ever".to_owned(),
-                Prospect::Fine | Prospect::Fatal => String::new(),
+                FinalState::Later(state, at) => format!("; {state} at {}", self.time(*at)),
+                FinalState::WaitsForEver => "; waits for ever".to_owned(),
+                FinalState::Fine | FinalState::Fatal => String::new(),
             };
             let described = row.describe(outcome.now);
             self.text.push_str(&format!("{name}{padding}  {state:<9}  {described}{later}\n"));
@@ -199,12 +201,12 @@ struct JsonProcess<'h> {
 }
 
 impl<'h> JsonProcess<'h> {
-    fn of(row: &'h StatusRow, prospect: Prospect, now: Moment) -> Self {
+    fn of(row: &'h StatusRow, prospect: FinalState, now: Moment) -> Self {
         let (word, later) = match prospect {
-            Prospect::Fine => ("fine", None),
-            Prospect::Fatal => ("fatal", None),
-            Prospect::WaitsForEver => ("waits_for_ever", None),
-            Prospect::Later(state, at) => ("later", Some((state, at))),
+            FinalState::Fine => ("fine", None),
+            FinalState::Fatal => ("fatal", None),
+            FinalState::WaitsForEver => ("waits_for_ever", None),
+            FinalState::Later(state, at) => ("later", Some((state, at))),
         };
         JsonProcess {
             name: &row.program.name,
@@ -228,7 +230,7 @@ impl Json {
         Json { date: plan.date, timeline: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, at: Duration, happening: &Happening) {
+    pub(super) fn add(&mut self, at: Duration, happening: &SimulationEvent) {
         let Some(Row { program, states, pid, text, cause }) = Row::of(happening) else { return };
         let (from_state, to_state) = states.unzip();
         let row = JsonRow {

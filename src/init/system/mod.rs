@@ -1,8 +1,8 @@
 //! The init of a whole machine, as the kernel starts it: `supervice --system-init -c FILE`.
 //!
 //! [`prepare`] makes what every program takes for granted (`/proc`, `/dev`, a console), then the daemon runs as
-//! anywhere else, and [`Machine::finish`] turns the machine off. An init must never end: the kernel would panic. So what
-//! can't be done is said and lived with, and [`Machine::wait`] is the last resort.
+//! anywhere else, and [`Machine::finish`] turns the machine off. An init must never end: the kernel would panic. So
+//! what can't be done is said and lived with, and [`Machine::wait`] is the last resort.
 
 mod mounts;
 
@@ -51,13 +51,13 @@ pub fn prepare(mounts: &str) -> Result<Machine, String> {
     // Only now there may be a console.
     let console = machine::take_console();
     for message in &failed {
-        say(message);
+        log_line(message);
     }
     if let Err(error) = console {
-        say(&format!("no console: {}", errno::reason(&error)));
+        log_line(&format!("no console: {}", errno::reason(&error)));
     }
-    if let Err(error) = machine::hear_ctrl_alt_del() {
-        say(&format!("Ctrl-Alt-Del reboots without a warning: {}", errno::reason(&error)));
+    if let Err(error) = machine::catch_ctrl_alt_del() {
+        log_line(&format!("Ctrl-Alt-Del reboots without a warning: {}", errno::reason(&error)));
     }
     // The system calls of programs may look for these.
     for (name, value) in [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TERM", "linux")] {
@@ -65,7 +65,8 @@ pub fn prepare(mounts: &str) -> Result<Machine, String> {
     }
     let bell = Arc::new(Doorbell::default());
     let signals = Signals::install(Listener::Machine, Arc::clone(&bell));
-    let signals = signals.inspect_err(|error| say(&format!("signals are not heard: {}", errno::reason(error)))).ok();
+    let signals =
+        signals.inspect_err(|error| log_line(&format!("signals are not heard: {}", errno::reason(error)))).ok();
     Ok(Machine { signals, bell })
 }
 
@@ -100,15 +101,15 @@ fn guard() -> Result<(), String> {
 }
 
 /// A line for whoever sits at the console, and in the kernel's log.
-pub fn say(message: &str) {
+pub fn log_line(message: &str) {
     let _ = writeln!(io::stderr(), "supervice: {message}");
-    machine::tell_kernel(message);
+    machine::write_kernel_log(message);
 }
 
 impl Machine {
     /// All programs have ended: ends everything else, writes the disks, and turns the machine off.
     pub fn finish(&self, power: Power) -> ! {
-        say(match power {
+        log_line(match power {
             Power::Off => "the machine is turned off",
             Power::Reboot => "the machine is started anew",
             Power::Halt => "the machine is halted",
@@ -116,11 +117,11 @@ impl Machine {
         end_everybody();
         machine::sync();
         for complaint in mounts::release_all() {
-            say(&complaint);
+            log_line(&complaint);
         }
         machine::sync();
         let error = machine::power(power);
-        say(&format!("the kernel refuses to {}: {}", power.command(), errno::reason(&error)));
+        log_line(&format!("the kernel refuses to {}: {}", power.command(), errno::reason(&error)));
         loop {
             std::thread::sleep(LONG);
         }

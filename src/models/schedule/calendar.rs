@@ -21,8 +21,8 @@ pub struct Calendar {
     pub(super) weekdays: u8,
     /// Both fields of days name some: a day that matches one of them matches.
     pub(super) either_day: bool,
-    /// The minute or the hour is any, or every so many: it follows elapsed time, and not the clock on the wall, where that is
-    /// set back or forward for daylight saving.
+    /// The minute or the hour is any, or every so many: it follows elapsed time, and not the clock on the wall, where
+    /// that is set back or forward for daylight saving.
     pub(super) follows_elapsed: bool,
 }
 

@@ -20,7 +20,7 @@ impl NoSchedule {
 }
 
 /// The longest interval: a year.
-const LONGEST_INTERVAL: u64 = 366 * 86_400;
+const MAX_INTERVAL: u64 = 366 * 86_400;
 
 const FORMS: &str = "write five fields (minute hour day month weekday) such as 0 3 * * *, @daily, or every 15m";
 
@@ -124,7 +124,7 @@ fn interval(words: &[&str]) -> Result<Schedule, NoSchedule> {
     }
     match u32::try_from(seconds) {
         Ok(0) => Err(NoSchedule::new("an interval of nothing", "write every 1s or more")),
-        Ok(seconds) if u64::from(seconds) <= LONGEST_INTERVAL => Ok(Schedule::Interval { seconds, after_end }),
+        Ok(seconds) if u64::from(seconds) <= MAX_INTERVAL => Ok(Schedule::Interval { seconds, after_end }),
         Ok(_) | Err(_) => Err(NoSchedule::new("an interval of more than a year", "write every 366d or less")),
     }
 }

@@ -79,12 +79,12 @@ impl Listeners {
     }
 
     /// A listener has written this to its standard output.
-    pub(super) fn heard(&mut self, now: Instant, id: ProgramId, bytes: &[u8]) -> Vec<Act> {
-        self.with(now, id, |pool| pool.heard(now, id, bytes))
+    pub(super) fn handle_output(&mut self, now: Instant, id: ProgramId, bytes: &[u8]) -> Vec<Act> {
+        self.with(now, id, |pool| pool.handle_output(now, id, bytes))
     }
 
     /// Something happened.
-    pub(super) fn tell(&mut self, now: Instant, kind: ListenerEvent, payload: &Arc<str>) -> Vec<Act> {
+    pub(super) fn publish(&mut self, now: Instant, kind: ListenerEvent, payload: &Arc<str>) -> Vec<Act> {
         let serial = self.next_serial;
         let mut acts = Vec::new();
         for pool in self.pools.iter_mut().filter(|pool| pool.events.has(kind)) {
@@ -110,7 +110,7 @@ impl Listeners {
             for (kind, period) in TICKS {
                 let begin = wall.as_secs() / period * period;
                 if self.wants(kind) && begin > last {
-                    acts.extend(self.tell(now, kind, &format!("when:{begin}").into()));
+                    acts.extend(self.publish(now, kind, &format!("when:{begin}").into()));
                 }
             }
             self.next_tick = None;

@@ -129,11 +129,11 @@ impl Pool {
     }
 
     /// A listener has written this.
-    pub(super) fn heard(&mut self, now: Instant, id: ProgramId, bytes: &[u8]) -> Vec<Act> {
+    pub(super) fn handle_output(&mut self, now: Instant, id: ProgramId, bytes: &[u8]) -> Vec<Act> {
         let mut acts = Vec::new();
         let Some(member) = self.members.iter_mut().find(|member| member.id == id) else { return acts };
         let mut back = None;
-        for said in member.protocol.heard(bytes) {
+        for said in member.protocol.handle_output(bytes) {
             match said {
                 Said::Ready => {}
                 Said::Accepted => member.event = None,
@@ -225,17 +225,17 @@ mod tests {
         let mut pool = pool(10, &[1, 2]);
         (0..3).for_each(|serial| assert_eq!(pool.offer(event(serial)), None));
         assert!(pool.dispatch(now, "s").is_empty(), "nobody is ready");
-        assert!(pool.heard(now, 2, b"READY\n").is_empty());
+        assert!(pool.handle_output(now, 2, b"READY\n").is_empty());
         assert_eq!(sent(pool.dispatch(now, "s")), [(2, 0)]);
-        assert!(pool.heard(now, 1, b"READY\n").is_empty());
+        assert!(pool.handle_output(now, 1, b"READY\n").is_empty());
         assert_eq!(sent(pool.dispatch(now, "s")), [(1, 1)]);
         // Its result and its next READY in one.
-        assert!(pool.heard(now, 2, b"RESULT 2\nOKREADY\n").is_empty());
+        assert!(pool.handle_output(now, 2, b"RESULT 2\nOKREADY\n").is_empty());
         assert_eq!(sent(pool.dispatch(now, "s")), [(2, 2)]);
         // One that ends gives its event back.
         pool.end_run(1);
         pool.set_running(1, true);
-        assert!(pool.heard(now, 1, b"READY\n").is_empty());
+        assert!(pool.handle_output(now, 1, b"READY\n").is_empty());
         assert_eq!(sent(pool.dispatch(now, "s")), [(1, 1)]);
     }
 
@@ -252,18 +252,18 @@ mod tests {
         let now = Instant::now();
         let mut pool = pool(10, &[1]);
         pool.offer(event(7));
-        pool.heard(now, 1, b"READY\n");
+        pool.handle_output(now, 1, b"READY\n");
         pool.dispatch(now, "s");
-        assert_eq!(pool.heard(now, 1, b"RESULT 4\nFAILREADY\n"), [Act::Rejected(1, 7)]);
+        assert_eq!(pool.handle_output(now, 1, b"RESULT 4\nFAILREADY\n"), [Act::Rejected(1, 7)]);
         assert!(pool.dispatch(now, "s").is_empty(), "not at once");
         let later = now + AFTER_REJECTION;
         assert_eq!(sent(pool.dispatch(later, "s")), [(1, 7)]);
-        assert_eq!(pool.heard(later, 1, b"oops\n"), [Act::Lost(1, "oops".to_owned())]);
-        assert!(pool.heard(later, 1, b"READY\n").is_empty());
+        assert_eq!(pool.handle_output(later, 1, b"oops\n"), [Act::Lost(1, "oops".to_owned())]);
+        assert!(pool.handle_output(later, 1, b"READY\n").is_empty());
         assert!(pool.dispatch(later, "s").is_empty());
         pool.end_run(1);
         pool.set_running(1, true);
-        pool.heard(later, 1, b"READY\n");
+        pool.handle_output(later, 1, b"READY\n");
         assert_eq!(sent(pool.dispatch(later, "s")), [(1, 7)], "its next run gets what it has not answered");
     }
 

@@ -7,7 +7,7 @@ const RESULT: usize = b"RESULT ".len();
 /// The answer that accepts an event.
 const ACCEPT: &[u8] = b"OK";
 /// A line that is to tell a length, and its result, are no longer than this.
-const LONGEST: usize = 64 * 1024;
+const MAX_RESULT_BYTES: usize = 64 * 1024;
 
 /// How far a listener has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +56,7 @@ impl Protocol {
     }
 
     /// Takes what it has written; what follows from that, in order.
-    pub(super) fn heard(&mut self, bytes: &[u8]) -> Vec<Said> {
+    pub(super) fn handle_output(&mut self, bytes: &[u8]) -> Vec<Said> {
         let mut said = Vec::new();
         if self.state == State::Unknown {
             return said;
@@ -99,7 +99,7 @@ impl Protocol {
             Some(length) => length,
             None => {
                 let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else {
-                    return (self.buffer.len() > LONGEST).then(|| nonsense(&self.buffer));
+                    return (self.buffer.len() > MAX_RESULT_BYTES).then(|| nonsense(&self.buffer));
                 };
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 let line = line.get(..end).unwrap_or_default();
@@ -111,7 +111,7 @@ impl Protocol {
                 length
             }
         };
-        if length > LONGEST {
+        if length > MAX_RESULT_BYTES {
             return Some(nonsense(format!("RESULT {length}").as_bytes()));
         }
         if self.buffer.len() < length {
@@ -138,16 +138,16 @@ mod tests {
     /// Whatever the pieces, the same is understood.
     fn understood(protocol: fn() -> Protocol, text: &[u8]) -> Vec<Said> {
         let mut whole = protocol();
-        let said = whole.heard(text);
+        let said = whole.handle_output(text);
         let mut slow = protocol();
-        let one_by_one: Vec<Said> = text.iter().flat_map(|byte| slow.heard(&[*byte])).collect();
+        let one_by_one: Vec<Said> = text.iter().flat_map(|byte| slow.handle_output(&[*byte])).collect();
         assert_eq!((&one_by_one, slow.state()), (&said, whole.state()), "{}", String::from_utf8_lossy(text));
         said
     }
 
     fn busy() -> Protocol {
         let mut protocol = Protocol::default();
-        protocol.heard(READY);
+        protocol.handle_output(READY);
         protocol.sent();
         protocol
     }
@@ -169,10 +169,10 @@ mod tests {
         assert_eq!(understood(busy, b"RESULT x\n"), [nonsense("RESULT x")]);
         assert_eq!(understood(busy, b"\n"), [nonsense("")]);
         let mut ready = Protocol::default();
-        assert_eq!(ready.heard(b"READY\nREADY\n").len(), 2, "a second one has no event to answer");
-        assert_eq!((ready.state(), ready.heard(b"READY\n")), (State::Unknown, vec![]));
+        assert_eq!(ready.handle_output(b"READY\nREADY\n").len(), 2, "a second one has no event to answer");
+        assert_eq!((ready.state(), ready.handle_output(b"READY\n")), (State::Unknown, vec![]));
         let mut endless = busy();
-        assert_eq!(endless.heard(&[b'x'; LONGEST + 1]).len(), 1);
-        assert_eq!(busy().heard(b"RESULT 99999999\n").len(), 1);
+        assert_eq!(endless.handle_output(&[b'x'; MAX_RESULT_BYTES + 1]).len(), 1);
+        assert_eq!(busy().handle_output(b"RESULT 99999999\n").len(), 1);
     }
 }

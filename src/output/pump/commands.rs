@@ -51,14 +51,14 @@ impl Pump {
             #[cfg(feature = "attach")]
             Command::Watch { program, stream, subscription } => self.watch_stream(program, stream, subscription),
             #[cfg(feature = "attach")]
-            Command::TypeIn { program, keyboard } => self.type_in(program, keyboard),
+            Command::TypeIn { program, keyboard } => self.write_input(program, keyboard),
             #[cfg(feature = "attach")]
             Command::Barrier { responder } => responder.respond(()),
-            Command::TellSilence { program, generation, long } => self.tell_silence(now, program, generation, long),
+            Command::TellSilence { program, generation, long } => self.report_silence(now, program, generation, long),
             Command::WriteStdin { program, bytes, responder } => {
                 responder.respond(self.write_stdin(program, &bytes));
             }
-            Command::TellListeners { kind, payload } => self.tell_listeners(now, kind, &payload),
+            Command::TellListeners { kind, payload } => self.notify_listeners(now, kind, &payload),
             Command::SetListenerRunning { program, is_running } => {
                 let acts = self.listeners.set_running(now, program, is_running);
                 self.do_for_listeners(acts);
@@ -357,7 +357,7 @@ impl Pump {
     fn forget_closed_files(&mut self) {
         if self.files.len() >= self.most_files {
             self.files.retain(|_, file| file.strong_count() > 0);
-            self.most_files = (2 * self.files.len()).max(LEAST_FILES_LOOKED_THROUGH);
+            self.most_files = (2 * self.files.len()).max(MIN_FILES_SEARCHED);
         }
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::models::ListenerEvent;
 
 /// Something in a stream that is not for its log alone.
-pub(super) enum Heard {
+pub(super) enum StreamEvent {
     /// The answers of an event listener.
     Answer(Vec<u8>),
     /// What is told to listeners as it is written.
@@ -24,10 +24,10 @@ pub(super) fn tap(
     kind: StreamKind,
     communications: &mut Communications,
     piece: &[u8],
-    heard: &mut Vec<Heard>,
+    events: &mut Vec<StreamEvent>,
 ) -> Vec<u8> {
     if config.is_listener() && kind == StreamKind::Stdout {
-        heard.push(Heard::Answer(piece.to_vec()));
+        events.push(StreamEvent::Answer(piece.to_vec()));
         return piece.to_vec();
     }
     let (most, is_told) = match kind {
@@ -38,12 +38,12 @@ pub(super) fn tap(
         0 => piece.to_vec(),
         most => {
             let parted = communications.part(piece, usize::try_from(most).unwrap_or(usize::MAX));
-            heard.extend(parted.said.into_iter().map(Heard::Communication));
+            events.extend(parted.said.into_iter().map(StreamEvent::Communication));
             parted.plain
         }
     };
     if is_told && !plain.is_empty() {
-        heard.push(Heard::Log(plain.clone()));
+        events.push(StreamEvent::Log(plain.clone()));
     }
     plain
 }
@@ -60,41 +60,41 @@ pub(super) fn is_tapped(config: &ProgramConfig, kind: StreamKind) -> bool {
 
 impl Pump {
     /// Passes on what a stream holds for others than its log.
-    pub(super) fn hear(
+    pub(super) fn publish_stream_events(
         &mut self,
         now: Instant,
         Origin { program: id, stream: kind }: Origin,
         generation: Generation,
-        heard: Vec<Heard>,
+        events: Vec<StreamEvent>,
     ) {
-        for heard in heard {
-            match heard {
-                Heard::Answer(bytes) => {
+        for event in events {
+            match event {
+                StreamEvent::Answer(bytes) => {
                     // It waits for the next event: nothing is to be gathered.
                     self.is_told = true;
-                    let acts = self.listeners.heard(now, id, &bytes);
-                    self.tell_of_lost(&acts, generation);
+                    let acts = self.listeners.handle_output(now, id, &bytes);
+                    self.notify_lost(&acts, generation);
                     self.do_for_listeners(acts);
                 }
-                Heard::Log(bytes) => {
+                StreamEvent::Log(bytes) => {
                     let event = match kind {
                         StreamKind::Stdout => ListenerEvent::LogStdout,
                         StreamKind::Stderr => ListenerEvent::LogStderr,
                     };
-                    self.tell_of_stream(now, id, event, &format!(" channel:{}", kind.as_str()), &bytes);
+                    self.notify_stream(now, id, event, &format!(" channel:{}", kind.as_str()), &bytes);
                 }
-                Heard::Communication(bytes) => {
+                StreamEvent::Communication(bytes) => {
                     let event = match kind {
                         StreamKind::Stdout => ListenerEvent::CommunicationStdout,
                         StreamKind::Stderr => ListenerEvent::CommunicationStderr,
                     };
-                    self.tell_of_stream(now, id, event, "", &bytes);
+                    self.notify_stream(now, id, event, "", &bytes);
                 }
             }
         }
     }
 
-    fn tell_of_stream(&mut self, now: Instant, id: ProgramId, kind: ListenerEvent, channel: &str, bytes: &[u8]) {
+    fn notify_stream(&mut self, now: Instant, id: ProgramId, kind: ListenerEvent, channel: &str, bytes: &[u8]) {
         if !self.listeners.wants(kind) {
             return;
         }
@@ -105,11 +105,11 @@ impl Pump {
         let pid = program.pid;
         let text = std::str::from_utf8(bytes).map_or_else(|_| undecodable(bytes), str::to_owned);
         let payload = format!("processname:{process} groupname:{group} pid:{pid}{channel}\n{text}");
-        self.tell_listeners(now, kind, &payload.into());
+        self.notify_listeners(now, kind, &payload.into());
     }
 
-    pub(super) fn tell_listeners(&mut self, now: Instant, kind: ListenerEvent, payload: &Arc<str>) {
-        let acts = self.listeners.tell(now, kind, payload);
+    pub(super) fn notify_listeners(&mut self, now: Instant, kind: ListenerEvent, payload: &Arc<str>) {
+        let acts = self.listeners.publish(now, kind, payload);
         self.do_for_listeners(acts);
     }
 
@@ -130,14 +130,14 @@ impl Pump {
                     log::error!("pool {pool} event buffer overflowed, discarding event {serial}");
                 }
                 Act::Rejected(id, serial) => log::warn!("{}: event {serial} was rejected", self.name_of(id)),
-                // Told where it was heard.
+                // Told where it was events.
                 Act::Lost(..) => {}
             }
         }
     }
 
     /// Tells of those that this run of one of them has said something by which they get no more events.
-    fn tell_of_lost(&self, acts: &[Act], generation: Generation) {
+    fn notify_lost(&self, acts: &[Act], generation: Generation) {
         for act in acts {
             let Act::Lost(program, said) = act else { continue };
             log::warn!(

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::super::escapes::strip;
 use super::super::outage::Reporter;
-use super::listeners::Heard;
+use super::listeners::StreamEvent;
 use super::*;
 
 /// A pipe that gives less does not belong to a chatty child, in bytes.
@@ -13,7 +13,7 @@ const IDLE_READ: usize = 4 * 1024;
 const CHATTY_AFTER: u8 = 4;
 /// How much bigger each time, and the limit in bytes. Not for all: users have 64 MiB of pipe memory in all.
 const CHATTY_GROWTH: usize = 4;
-const BIGGEST_PIPE: usize = 1024 * 1024;
+const MAX_PIPE_BYTES: usize = 1024 * 1024;
 /// What a terminal says that nobody has open.
 const EIO: i32 = nix::errno::Errno::EIO as i32;
 
@@ -117,7 +117,7 @@ struct Intake<'p> {
     /// Something of the stream is for listeners.
     is_tapped: bool,
     /// What listeners are to be told of.
-    heard: Vec<Heard>,
+    events: Vec<StreamEvent>,
 }
 
 impl Intake<'_> {
@@ -129,7 +129,7 @@ impl Intake<'_> {
 
     /// Takes in the first `count` bytes of `buffer`, which were read just now.
     fn take(&mut self, now: Instant, buffer: &mut Vec<u8>, count: usize) {
-        let Intake { program, pool, origin, generation, delivery, is_tapped, heard } = self;
+        let Intake { program, pool, origin, generation, delivery, is_tapped, events } = self;
         let (Origin { program: id, stream: kind }, generation) = (*origin, *generation);
         let Program { out, err, followers, ready_line, output_watch, config, communications, escapes, .. } =
             &mut **program;
@@ -154,7 +154,7 @@ impl Intake<'_> {
                 StreamKind::Stdout => of_stdout,
                 StreamKind::Stderr => of_stderr,
             };
-            let mut plain = listeners::tap(config, kind, marks, data, heard);
+            let mut plain = listeners::tap(config, kind, marks, data, events);
             let length = plain.len();
             delivery.deliver(now, *origin, recipients, &mut plain, length, &mut report);
         } else {
@@ -237,10 +237,10 @@ impl Pump {
             generation: pipe.generation,
             delivery,
             is_tapped,
-            heard: Vec::new(),
+            events: Vec::new(),
         };
         let (outcome, total) = drain(pipe, &mut intake, &mut self.buffer, now, may_pause);
-        let Intake { program, heard, origin, generation, .. } = intake;
+        let Intake { program, events, origin, generation, .. } = intake;
         self.busiest = self.busiest.max((total * 100).div_ceil(pipe.size));
         grow_if_chatty(pipe, total);
         let is_partial = program.sink(kind).partial_due().is_some();
@@ -250,7 +250,7 @@ impl Pump {
             self.note_partial(id, kind);
         }
         if is_tapped {
-            self.hear(now, origin, generation, heard);
+            self.publish_stream_events(now, origin, generation, events);
         }
         outcome
     }
@@ -267,8 +267,8 @@ impl Pump {
         if let Some(program) = self.programs.get_mut(&pipe.program) {
             program.pipes.retain(|own| *own != token);
         }
-        // Closing alone is not enough: a child between fork and exec may hold a copy for a moment. Where nobody is left who
-        // could write to it, nothing more is told of the copy.
+        // Closing alone is not enough: a child between fork and exec may hold a copy for a moment. Where nobody is left
+        // who could write to it, nothing more is told of the copy.
         if !pipe.hung_up {
             let _ = self.poll.registry().deregister(&mut SourceFd(&pipe.file.as_raw_fd()));
         }
@@ -293,7 +293,7 @@ fn grow_if_chatty(pipe: &mut Pipe, read: usize) {
         // Refused to users who own much pipe memory already: it is an optimisation, no more.
         let wanted = i32::try_from(size).unwrap_or(i32::MAX);
         let grown = fcntl(&pipe.file, FcntlArg::F_SETPIPE_SZ(wanted)).is_ok();
-        pipe.may_grow = grown && size < BIGGEST_PIPE;
+        pipe.may_grow = grown && size < MAX_PIPE_BYTES;
         pipe.size = if grown { size } else { pipe.size };
     }
 }

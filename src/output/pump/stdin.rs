@@ -9,9 +9,9 @@ use super::commands::set_nonblocking;
 use super::*;
 use crate::process::StdinRefusal;
 
-/// Bytes that wait for a program that does not read, besides what its pipe holds. What comes at once may be more, as much as a
-/// request can hold, where nothing waits.
-const MOST_WAITING: usize = 256 * 1024;
+/// Bytes that wait for a program that does not read, besides what its pipe holds. What comes at once may be more, as
+/// much as a request can hold, where nothing waits.
+const MAX_WAITING: usize = 256 * 1024;
 
 /// The writing end of the standard input of one run.
 pub(super) struct StdinPipe {
@@ -23,7 +23,7 @@ pub(super) struct StdinPipe {
     token: Option<usize>,
     /// Those who have typed more than it takes at present; no memory where there are none.
     #[cfg(feature = "attach")]
-    pub(super) keyboards: Vec<Arc<dyn Keyboard>>,
+    pub(super) keyboards: Vec<Arc<dyn TerminalInput>>,
 }
 
 impl Pump {
@@ -63,7 +63,7 @@ impl Pump {
             return Err(StdinRefusal::Closed);
         }
         let waiting = pipe.waiting.len();
-        if waiting > 0 && waiting + bytes.len() > MOST_WAITING {
+        if waiting > 0 && waiting + bytes.len() > MAX_WAITING {
             return Err(StdinRefusal::Full { waiting });
         }
         pipe.waiting.extend_from_slice(bytes);
@@ -97,7 +97,7 @@ impl Pump {
     pub(super) fn flush_stdin(&mut self, id: ProgramId) {
         self.flush_pipe(id);
         #[cfg(feature = "attach")]
-        self.type_on(id);
+        self.continue_input(id);
     }
 
     /// The poll is asked to tell of room only where something waits for it.

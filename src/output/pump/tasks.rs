@@ -7,9 +7,9 @@ use super::reading::{Delivery, Recipients};
 use super::*;
 use crate::process::OutputTail;
 
-/// A task that writes without end is not read for longer than this at a time, in blocks of [`BLOCK_BYTES`]: what a pipe holds
-/// fits into one.
-const MOST_BLOCKS: usize = 2;
+/// A task that writes without end is not read for longer than this at a time, in blocks of [`BLOCK_BYTES`]: what a pipe
+/// holds fits into one.
+const MAX_BLOCKS: usize = 2;
 
 /// The pipe of one task.
 pub(super) struct TaskPipe {
@@ -80,7 +80,7 @@ impl Pump {
         if self.buffer.is_empty() {
             self.buffer = self.pool.block();
         }
-        for _ in 0..MOST_BLOCKS {
+        for _ in 0..MAX_BLOCKS {
             let Some(pipe) = self.task_pipes.get_mut(&token) else { return Outcome::Closed };
             let (log, size) = (pipe.log, self.buffer.len());
             match pipe.file.read(&mut self.buffer) {
@@ -133,7 +133,8 @@ impl Pump {
         }
     }
 
-    /// What a leader has written is in its pipe when it has ended. Others may hold the pipe open, and write without end.
+    /// What a leader has written is in its pipe when it has ended. Others may hold the pipe open, and write without
+    /// end.
     pub(super) fn task_exited(&mut self, now: Instant, task: TaskId) {
         // Not found: the pipe has ended before.
         let Some(token) = self.task_pipes.iter().find(|(_, pipe)| pipe.task == task).map(|(token, _)| *token) else {

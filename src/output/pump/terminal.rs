@@ -1,5 +1,6 @@
-//! Terminals of programs: one descriptor to read what is written and to write what is typed. Those who watch are followers of
-//! its standard output; those who type are asked for more whenever the terminal has taken what they typed before.
+//! Terminals of programs: one descriptor to read what is written and to write what is typed. Those who watch are
+//! followers of its standard output; those who type are asked for more whenever the terminal has taken what they typed
+//! before.
 
 use std::os::fd::OwnedFd;
 
@@ -30,7 +31,7 @@ impl Pump {
         match input {
             Ok(input) => {
                 self.attach_stdin(id, generation, input);
-                self.type_early(id);
+                self.write_early_input(id);
             }
             Err(error) => {
                 let reason = crate::util::errno::reason(&error);
@@ -50,10 +51,10 @@ impl Pump {
     }
 
     /// What was typed before the terminal was there.
-    fn type_early(&mut self, id: ProgramId) {
+    fn write_early_input(&mut self, id: ProgramId) {
         for (of, keyboard) in std::mem::take(&mut self.early_keyboards) {
             match of == id {
-                true => self.type_in(id, keyboard),
+                true => self.write_input(id, keyboard),
                 false => self.early_keyboards.push((of, keyboard)),
             }
         }
@@ -64,9 +65,9 @@ impl Pump {
         self.early_keyboards.retain(|(of, _)| *of != id);
     }
 
-    pub(super) fn type_in(&mut self, id: ProgramId, keyboard: Arc<dyn Keyboard>) {
+    pub(super) fn write_input(&mut self, id: ProgramId, keyboard: Arc<dyn TerminalInput>) {
         let Some(pipe) = self.programs.get_mut(&id).and_then(|program| program.stdin.as_mut()) else {
-            return self.type_later(id, keyboard);
+            return self.defer_input(id, keyboard);
         };
         if let Some(terminal) = pipe.file()
             && let Some(size) = keyboard.take_size()
@@ -78,18 +79,18 @@ impl Pump {
         if !pipe.keyboards.iter().any(|other| Arc::ptr_eq(other, &keyboard)) {
             pipe.keyboards.push(keyboard);
         }
-        self.type_on(id);
+        self.continue_input(id);
     }
 
-    /// Keeps a client that types before the terminal is there, and forgets those that have gone meanwhile: the terminal may
-    /// never come.
-    fn type_later(&mut self, id: ProgramId, keyboard: Arc<dyn Keyboard>) {
+    /// Keeps a client that types before the terminal is there, and forgets those that have gone meanwhile: the terminal
+    /// may never come.
+    fn defer_input(&mut self, id: ProgramId, keyboard: Arc<dyn TerminalInput>) {
         self.early_keyboards.retain(|(_, other)| other.is_there() && !Arc::ptr_eq(other, &keyboard));
         self.early_keyboards.push((id, keyboard));
     }
 
     /// Goes on with what was typed, as far as the terminal takes it. Several take turns.
-    pub(super) fn type_on(&mut self, id: ProgramId) {
+    pub(super) fn continue_input(&mut self, id: ProgramId) {
         loop {
             let pipe = self.programs.get_mut(&id).and_then(|program| program.stdin.as_mut());
             let is_next = |pipe: &&mut Box<StdinPipe>| pipe.has_room() && !pipe.keyboards.is_empty();

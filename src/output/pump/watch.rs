@@ -10,9 +10,9 @@ impl Pump {
         }
     }
 
-    /// Tells for how long a run has written nothing, and if it is that long, when it writes again. What is in its pipes and was not
-    /// read yet counts, however busy this thread is.
-    pub(super) fn tell_silence(&mut self, now: Instant, program: ProgramId, generation: Generation, long: Duration) {
+    /// Tells for how long a run has written nothing, and if it is that long, when it writes again. What is in its pipes
+    /// and was not read yet counts, however busy this thread is.
+    pub(super) fn report_silence(&mut self, now: Instant, program: ProgramId, generation: Generation, long: Duration) {
         if self.silence(now, program, generation).is_some_and(|silence| silence >= long) {
             for token in self.tokens(program, |pipe| pipe.generation == generation) {
                 self.look_into(now, token);
@@ -22,7 +22,7 @@ impl Pump {
         if silence >= long
             && let Some(watch) = self.programs.get_mut(&program).and_then(|program| program.output_watch.as_mut())
         {
-            watch.tell_next();
+            watch.reset_silence();
         }
         self.pool.notify(Note::Silent { program, generation, silence });
     }

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use super::*;
 
-/// What is in the backups from the oldest on and in the file, whichever form they have. Nothing may be written meanwhile.
+/// What is in the backups from the oldest on and in the file, whichever form they have. Nothing may be written
+/// meanwhile.
 fn joined(log: &Path, backups: u32) -> Vec<u8> {
     let mut all = Vec::new();
     for number in (1..=backups).rev() {

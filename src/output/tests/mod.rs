@@ -89,14 +89,14 @@ impl Rig {
                 | Note::ReadyLine { .. }
                 | Note::WatchedLine { .. }
                 | Note::Silent { .. }
-                | Note::Heard { .. }
+                | Note::OutputResumed { .. }
                 | Note::TaskOutput { .. } => {}
             }
         }
     }
 
-    /// The same, and all that was written before is in the log file: `Drained` does not wait for a writer that has done nothing
-    /// for a quarter of a second, as any on a busy machine.
+    /// The same, and all that was written before is in the log file: `Drained` does not wait for a writer that has done
+    /// nothing for a quarter of a second, as any on a busy machine.
     fn drain_to_file(&self, id: ProgramId, generation: Generation) -> Option<String> {
         let last_line = self.drain(id, generation);
         self.await_writer(id);

@@ -25,7 +25,7 @@ impl Typed {
     }
 }
 
-impl Keyboard for Typed {
+impl TerminalInput for Typed {
     fn take(&self, most: usize) -> Vec<u8> {
         let mut keys = self.keys.lock().unwrap();
         let count = keys.len().min(most);
@@ -56,10 +56,10 @@ fn a_window_size_does_not_wait_for_a_program_that_does_not_read_what_was_typed()
     rig.output.attach_terminal(1, 1, 1, ours);
     let text: Vec<u8> = (0..100_000_u32).flat_map(|number| number.to_ne_bytes()).collect();
     let client = Typed::new(&text);
-    rig.output.type_in(1, Arc::clone(&client) as Arc<dyn Keyboard>);
+    rig.output.write_input(1, Arc::clone(&client) as Arc<dyn TerminalInput>);
     wait_until("the terminal is full", || client.keys.lock().unwrap().len() < text.len());
     *client.size.lock().unwrap() = Some(WindowSize { rows: 50, columns: 132 });
-    rig.output.type_in(1, Arc::clone(&client) as Arc<dyn Keyboard>);
+    rig.output.write_input(1, Arc::clone(&client) as Arc<dyn TerminalInput>);
     wait_until("the new size", || crate::sys::terminal::size(childs.as_fd()) == Some((132, 50)));
     assert!(!client.keys.lock().unwrap().is_empty(), "it has not read yet");
     let mut read = vec![0; text.len()];
@@ -72,7 +72,7 @@ fn who_has_typed_before_there_was_a_terminal_and_left_is_forgotten() {
     let rig = Rig::new();
     rig.configure(1, None, |_| {});
     let all: Vec<Arc<Typed>> = [b"one", b"two"].map(|keys| Typed::new(keys)).into();
-    let type_in = |client: &Arc<Typed>| rig.output.type_in(1, Arc::clone(client) as Arc<dyn Keyboard>);
+    let type_in = |client: &Arc<Typed>| rig.output.write_input(1, Arc::clone(client) as Arc<dyn TerminalInput>);
     type_in(&all[0]);
     wait_until("it is kept", || Arc::strong_count(&all[0]) == 2 && rig.tail(1, 1).is_empty());
     all[0].is_there.store(false, Ordering::Release);

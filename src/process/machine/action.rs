@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::cause::Cause;
 use super::super::moment::Moment;
-use super::super::notification::Told;
+use super::super::notification::NotifyState;
 use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState};
 use super::event::Generation;
@@ -33,8 +33,8 @@ pub enum Action {
         /// Why.
         why: KillWhy,
     },
-    /// Run the commands of a hook with these settings and feed `HookEnded` back when they have ended. `pre_start` may be refused as
-    /// a spawn may. What comes of `post_start` is told to nobody but the log.
+    /// Run the commands of a hook with these settings and feed `HookEnded` back when they have ended. `pre_start` may
+    /// be refused as a spawn may. What comes of `post_start` is told to nobody but the log.
     RunHook {
         /// The run that it is for.
         generation: Generation,
@@ -185,7 +185,7 @@ pub struct LastRun {
     /// It was a oneshot, and has done what it is for.
     pub completed: bool,
     /// What it had told of itself.
-    pub told: Option<Box<Told>>,
+    pub notify_state: Option<Box<NotifyState>>,
 }
 
 impl LastRun {

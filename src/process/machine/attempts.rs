@@ -8,8 +8,8 @@ use super::super::moment::Moment;
 use super::super::state::{ProcessState, SpawnError};
 use super::action::{Desired, KillWhy};
 use super::due::after;
-use super::phase::{Group, Leader, Phase, Remains, Retry, Run};
-use super::{LONGEST_DELAY, Machine};
+use super::phase::{Group, LeaderState, Phase, Remains, Retry, Run};
+use super::{MAX_RETRY_DELAY, Machine};
 
 impl Machine {
     /// A start that did not succeed: `BACKOFF`, or `FATAL` after the last retry.
@@ -20,7 +20,7 @@ impl Machine {
         failure: Arc<Failure>,
         remains: Option<Remains>,
     ) -> Phase {
-        if self.is_half_open() {
+        if self.is_fatal_retry() {
             return self.give_up(now, from, failure, None, remains);
         }
         self.tally.attempts = self.tally.attempts.saturating_add(1);
@@ -43,8 +43,8 @@ impl Machine {
         }
     }
 
-    /// The daemon could not spawn it, for want of something: that is no failure of the program, and it is tried until there is
-    /// room.
+    /// The daemon could not spawn it, for want of something: that is no failure of the program, and it is tried until
+    /// there is room.
     fn wait_for_room(
         &mut self,
         now: Moment,
@@ -53,7 +53,7 @@ impl Machine {
         remains: Option<Remains>,
     ) -> Phase {
         self.tally.shortages = self.tally.shortages.saturating_add(1);
-        let delay = self.tally.shortages.min(LONGEST_DELAY);
+        let delay = self.tally.shortages.min(MAX_RETRY_DELAY);
         let cause = Cause::WaitsForRoom { error: Box::new(error.clone()), delay };
         let retry = Retry { number: None, at: retry_at(now, delay), failure };
         self.announce(ProcessState::Starting, ProcessState::Backoff, None, cause);
@@ -129,19 +129,20 @@ impl Machine {
     }
 
     /// A step has panicked: what it was about to do is unknown. `FATAL`, and what there is of a run is killed.
-    pub(super) fn broken(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
+    pub(super) fn fail_after_panic(&mut self, now: Moment, from: ProcessState, run: Option<(i32, Moment)>) {
         self.actions.clear();
         self.abandon_hooks();
         let config = self.config.clone();
         let remains = run.map(|(pid, started)| {
             let group = Group::left_by(Run::new(pid, started, config));
-            Remains::Group(self.kill(now, Leader::Gone, group, KillWhy::InternalError))
+            Remains::Group(self.kill(now, LeaderState::Gone, group, KillWhy::InternalError))
         });
         self.phase = self.give_up_for_good(from, Failure::InternalError.into(), remains);
     }
 }
 
-/// When the retry with this number comes. The clock has room for half a minute; if not, a retry at once is better than none.
+/// When the retry with this number comes. The clock has room for half a minute; if not, a retry at once is better than
+/// none.
 pub(super) fn retry_at(now: Moment, number: u32) -> Moment {
-    after(now, number.min(LONGEST_DELAY)).unwrap_or(now)
+    after(now, number.min(MAX_RETRY_DELAY)).unwrap_or(now)
 }

@@ -21,7 +21,7 @@ const MARGIN: u64 = 5;
 pub(super) struct Checks {
     next: Due,
     /// The check that is out.
-    awaited: Option<Awaited>,
+    pending: Option<PendingCheck>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// What the last answer said.
@@ -32,15 +32,15 @@ pub(super) struct Checks {
 
 /// An answer that is awaited. (A struct, because an `Option` in an `Option` does not come back from JSON.)
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Awaited {
+pub(super) struct PendingCheck {
     pub(super) given_up_at: Due,
 }
 
 /// What a timer of the checks asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum CheckAction {
     /// Nothing is due.
-    Rest,
+    Nothing,
     /// A check is to be sent out.
     Check,
     /// The outstanding check's answer is given up.
@@ -57,7 +57,7 @@ impl Checks {
             HealthCheckType::Tcp | HealthCheckType::Unix | HealthCheckType::Http | HealthCheckType::Script => {
                 Some(Box::new(Checks {
                     next: first,
-                    awaited: None,
+                    pending: None,
                     failures: 0,
                     healthy: None,
                     message: Arc::default(),
@@ -74,55 +74,55 @@ impl Checks {
     }
 
     /// One has passed, and the run is `RUNNING` at `now`: the next one comes after an interval.
-    pub(super) fn go_on(&mut self, config: &HealthCheckConfig, now: Moment) {
+    pub(super) fn schedule_next(&mut self, config: &HealthCheckConfig, now: Moment) {
         self.next = after(now, config.interval);
     }
 
     /// A check is out.
     pub(super) fn is_under_way(&self) -> bool {
-        self.awaited.is_some()
+        self.pending.is_some()
     }
 
-    /// When [`take_turn`](Self::take_turn) is to be called.
+    /// When [`poll`](Self::poll) is to be called.
     pub(super) fn timer(&self) -> Due {
-        match self.awaited {
-            Some(awaited) => awaited.given_up_at,
+        match self.pending {
+            Some(pending) => pending.given_up_at,
             None => self.next,
         }
     }
 
     /// What is due at `now`; takes note of it.
-    pub(super) fn take_turn(&mut self, config: &HealthCheckConfig, now: Moment) -> Turn {
-        self.take_turn_every(config.interval, config, now)
+    pub(super) fn poll(&mut self, config: &HealthCheckConfig, now: Moment) -> CheckAction {
+        self.poll_every(config.interval, config, now)
     }
 
     /// The same, with another interval (in seconds) than that of the configuration.
-    pub(super) fn take_turn_every(&mut self, interval: u32, config: &HealthCheckConfig, now: Moment) -> Turn {
-        if let Some(awaited) = self.awaited {
-            return if is_due(awaited.given_up_at, now) { Turn::GiveUp } else { Turn::Rest };
+    pub(super) fn poll_every(&mut self, interval: u32, config: &HealthCheckConfig, now: Moment) -> CheckAction {
+        if let Some(pending) = self.pending {
+            return if is_due(pending.given_up_at, now) { CheckAction::GiveUp } else { CheckAction::Nothing };
         }
         if !is_due(self.next, now) {
-            return Turn::Rest;
+            return CheckAction::Nothing;
         }
         let answer_limit = u64::from(config.timeout) + u64::from(config.interval) + MARGIN;
-        self.awaited = Some(Awaited { given_up_at: now.checked_add(Duration::from_secs(answer_limit)) });
+        self.pending = Some(PendingCheck { given_up_at: now.checked_add(Duration::from_secs(answer_limit)) });
         self.next = self.next.and_then(|due| following(due, interval, now));
-        Turn::Check
+        CheckAction::Check
     }
 
     /// The check could not be made: that says nothing of the run, and the next one comes in its time.
-    pub(super) fn miss(&mut self) {
-        self.awaited = None;
+    pub(super) fn skip(&mut self) {
+        self.pending = None;
     }
 
     /// Takes an answer in; `false` if none was awaited: then it is of a check that was given up.
     pub(super) fn answer(&mut self, healthy: bool, message: &str) -> bool {
-        if self.awaited.take().is_none() {
+        if self.pending.take().is_none() {
             return false;
         }
         self.failures = if healthy { 0 } else { self.failures.saturating_add(1) };
         self.healthy = Some(healthy);
-        self.message = to_bytes(message, LONGEST_MESSAGE).into();
+        self.message = to_bytes(message, MAX_MESSAGE_BYTES).into();
         true
     }
 }
@@ -148,7 +148,7 @@ fn following(due: Moment, interval: u32, now: Moment) -> Due {
 }
 
 /// Bytes of a message that are kept: it comes from outside.
-const LONGEST_MESSAGE: usize = 200;
+const MAX_MESSAGE_BYTES: usize = 200;
 
 #[cfg(test)]
 mod tests {

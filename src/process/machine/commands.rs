@@ -8,16 +8,16 @@ use super::super::signal_target::SignalTarget;
 use super::super::state::ProcessState;
 use super::action::{Action, Desired, KillWhy};
 use super::due::{Due, after, earlier};
-use super::phase::{Group, Leader, Phase, Remains, Run, StopStage, Then};
+use super::phase::{AfterStop, Group, LeaderState, Phase, Remains, Run, StopProgress};
 use super::{KILL_AGAIN, Machine, Tally};
 
 const SIGKILL: u8 = 9;
 
 /// How a run is stopped, and what follows.
-pub(super) struct StopOrder {
+pub(super) struct StopRequest {
     /// By SIGKILL at once.
     pub(super) force: bool,
-    pub(super) then: Then,
+    pub(super) then: AfterStop,
     pub(super) why: KillWhy,
 }
 
@@ -41,7 +41,7 @@ impl Machine {
             self.count_restart_by(now, &by);
         }
         let cause = self.note_request(now, Verb::Start, by);
-        self.go_up(now, phase, false, cause)
+        self.bring_up(now, phase, false, cause)
     }
 
     /// A start that nobody has asked for would be one too many.
@@ -83,23 +83,23 @@ impl Machine {
             }
             Phase::Exited { remains: Some(remains), .. }
             | Phase::Fatal { remains: Some(remains), .. }
-            | Phase::Backoff { remains: Some(remains), .. } => self.clear_away(now, from, remains, force, cause),
+            | Phase::Backoff { remains: Some(remains), .. } => self.stop_remains(now, from, remains, force, cause),
             Phase::PreStart { config } => self.stop_pre_start(config, force, cause),
             Phase::Waiting { prepared } => self.stop_prepared(prepared.as_ref(), cause),
             // The answer comes in the same turn, and the stop follows it.
             Phase::Spawning { kill, prepared } => Phase::Spawning { kill: kill || force, prepared },
-            Phase::Up { config } => self.stop_up(now, config, force, cause),
+            Phase::Up { config } => self.stop_active_oneshot(now, config, force, cause),
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
-                let order = StopOrder { force, then: Then::AsDesired, why: KillWhy::Requested };
-                self.stop(now, from, run, order, cause)
+                let request = StopRequest { force, then: AfterStop::AsDesired, why: KillWhy::Requested };
+                self.stop(now, from, run, request, cause)
             }
             Phase::Stopping { leader, group, then: _ } => {
-                let group = self.press(now, leader, group, force);
-                Phase::Stopping { leader, group, then: Then::AsDesired }
+                let group = self.ensure_stop_signal(now, leader, group, force);
+                Phase::Stopping { leader, group, then: AfterStop::AsDesired }
             }
             Phase::Ending { hook, config, pid, until, then: _ } => {
-                self.press_hook(force);
-                Phase::Ending { hook, config, pid, until, then: Then::AsDesired }
+                self.kill_hook_if_forced(force);
+                Phase::Ending { hook, config, pid, until, then: AfterStop::AsDesired }
             }
         }
     }
@@ -113,12 +113,12 @@ impl Machine {
         let from = phase.state();
         match phase {
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => {
-                let order = StopOrder { force, then: Then::AsDesired, why: KillWhy::Requested };
-                self.stop(now, from, run, order, cause)
+                let request = StopRequest { force, then: AfterStop::AsDesired, why: KillWhy::Requested };
+                self.stop(now, from, run, request, cause)
             }
             Phase::PreStart { config } => self.stop_pre_start(config, force, cause),
-            Phase::Waiting { prepared: Some(config) } => self.prepare_anew(config, cause),
-            Phase::Up { config } => self.stop_up(now, config, force, cause),
+            Phase::Waiting { prepared: Some(config) } => self.prepare_again(config, cause),
+            Phase::Up { config } => self.stop_active_oneshot(now, config, force, cause),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
@@ -126,12 +126,12 @@ impl Machine {
             | Phase::Waiting { prepared: None }
             | Phase::Spawning { .. }
             | Phase::Stopping { .. }
-            | Phase::Ending { .. } => self.go_up(now, phase, force, cause),
+            | Phase::Ending { .. } => self.bring_up(now, phase, force, cause),
         }
     }
 
     /// Starts what is down: at once, or when the group of the run before is empty.
-    fn go_up(&mut self, now: Moment, phase: Phase, force: bool, cause: Cause) -> Phase {
+    fn bring_up(&mut self, now: Moment, phase: Phase, force: bool, cause: Cause) -> Phase {
         let from = phase.state();
         match phase {
             Phase::Stopped
@@ -140,7 +140,7 @@ impl Machine {
             | Phase::Backoff { remains: None, .. } => self.start(from, cause),
             Phase::Exited { remains: Some(remains), .. }
             | Phase::Fatal { remains: Some(remains), .. }
-            | Phase::Backoff { remains: Some(remains), .. } => self.clear_away(now, from, remains, force, cause),
+            | Phase::Backoff { remains: Some(remains), .. } => self.stop_remains(now, from, remains, force, cause),
             Phase::Spawning { kill: _, prepared } => Phase::Spawning { kill: false, prepared },
             Phase::PreStart { .. }
             | Phase::Waiting { .. }
@@ -149,12 +149,12 @@ impl Machine {
             | Phase::Unhealthy { .. }
             | Phase::Up { .. } => phase,
             Phase::Stopping { leader, group, then: _ } => {
-                let group = self.press(now, leader, group, force);
-                Phase::Stopping { leader, group, then: Then::AsDesired }
+                let group = self.ensure_stop_signal(now, leader, group, force);
+                Phase::Stopping { leader, group, then: AfterStop::AsDesired }
             }
             Phase::Ending { hook, config, pid, until, then: _ } => {
-                self.press_hook(force);
-                Phase::Ending { hook, config, pid, until, then: Then::AsDesired }
+                self.kill_hook_if_forced(force);
+                Phase::Ending { hook, config, pid, until, then: AfterStop::AsDesired }
             }
         }
     }
@@ -165,12 +165,12 @@ impl Machine {
         now: Moment,
         from: ProcessState,
         mut run: Run,
-        order: StopOrder,
+        request: StopRequest,
         cause: Cause,
     ) -> Phase {
-        let StopOrder { force, then, why } = order;
+        let StopRequest { force, then, why } = request;
         self.go_on_to_stop(&mut run);
-        let pid = (run.leader == Leader::Alive).then_some(run.pid);
+        let pid = (run.leader == LeaderState::Alive).then_some(run.pid);
         self.announce(from, ProcessState::Stopping, pid, cause);
         self.end_hooks_of(&run, force);
         let leader = run.leader;
@@ -186,7 +186,7 @@ impl Machine {
     }
 
     /// `STOPPING` of what a leader has left behind, or of the hook that follows it; what an operator asked for is done after that.
-    pub(super) fn clear_away(
+    pub(super) fn stop_remains(
         &mut self,
         now: Moment,
         from: ProcessState,
@@ -199,36 +199,43 @@ impl Machine {
             Remains::PostStop { config } => return self.stop_post_stop(from, config, force, cause),
         };
         self.announce(from, ProcessState::Stopping, None, cause.waiting_for(group.run.pid));
-        let leader = Leader::Gone;
-        let group = self.press(now, leader, group, force);
-        Phase::Stopping { leader, group, then: Then::AsDesired }
+        let leader = LeaderState::Gone;
+        let group = self.ensure_stop_signal(now, leader, group, force);
+        Phase::Stopping { leader, group, then: AfterStop::AsDesired }
     }
 
     /// Sends the group its stop signal unless it has got it already; with `force`, SIGKILL.
-    fn press(&mut self, now: Moment, leader: Leader, group: Group, force: bool) -> Group {
-        match group.stage {
-            StopStage::Killing { .. } => group,
-            StopStage::Unsignalled
-            | StopStage::Commanding { .. }
-            | StopStage::Commanded { .. }
-            | StopStage::Stopping { .. }
+    fn ensure_stop_signal(&mut self, now: Moment, leader: LeaderState, group: Group, force: bool) -> Group {
+        match group.progress {
+            StopProgress::Killing { .. } => group,
+            StopProgress::Unsignalled
+            | StopProgress::Commanding { .. }
+            | StopProgress::Commanded { .. }
+            | StopProgress::Stopping { .. }
                 if force =>
             {
                 self.cancel_stop_command(&group);
                 self.kill(now, leader, group, KillWhy::Requested)
             }
-            StopStage::Unsignalled => self.terminate(now, leader, group, KillWhy::Requested),
-            StopStage::Commanding { .. } | StopStage::Commanded { .. } | StopStage::Stopping { .. } => group,
+            StopProgress::Unsignalled => self.terminate(now, leader, group, KillWhy::Requested),
+            StopProgress::Commanding { .. } | StopProgress::Commanded { .. } | StopProgress::Stopping { .. } => group,
         }
     }
 
     /// Sends the stop signal; SIGKILL follows after `stopwaitsecs`, or after all steps of the stop.
-    pub(super) fn terminate(&mut self, now: Moment, leader: Leader, group: Group, why: KillWhy) -> Group {
+    pub(super) fn terminate(&mut self, now: Moment, leader: LeaderState, group: Group, why: KillWhy) -> Group {
         self.begin_step(now, leader, group, 0, why)
     }
 
     /// Sends the signal of a step of the stop: SIGKILL behind the last one.
-    pub(super) fn begin_step(&mut self, now: Moment, leader: Leader, group: Group, step: usize, why: KillWhy) -> Group {
+    pub(super) fn begin_step(
+        &mut self,
+        now: Moment,
+        leader: LeaderState,
+        group: Group,
+        step: usize,
+        why: KillWhy,
+    ) -> Group {
         let Some(next) = group.run.stop_step(step).filter(|next| next.signal != SIGKILL) else {
             return self.kill(now, leader, group, why);
         };
@@ -236,24 +243,24 @@ impl Machine {
         self.signal(next.signal, target, why);
         let over_at = earlier(after(now, next.wait(&group.run.config)), group.kill_by);
         let command_runs = group.command_runs();
-        Group { stage: StopStage::Stopping { target, step, over_at, command_runs }, ..group }
+        Group { progress: StopProgress::Stopping { target, step, over_at, command_runs }, ..group }
     }
 
     /// Sends the signal of the present step to the whole group: so far only the leader has got it.
-    pub(super) fn tell_rest(&mut self, group: Group, step: usize, over_at: Due) -> Group {
+    pub(super) fn signal_rest_of_group(&mut self, group: Group, step: usize, over_at: Due) -> Group {
         let target = SignalTarget::Group;
         if let Some(present) = group.run.stop_step(step) {
             self.signal(present.signal, target, KillWhy::Remains);
         }
         let command_runs = group.command_runs();
-        Group { stage: StopStage::Stopping { target, step, over_at, command_runs }, ..group }
+        Group { progress: StopProgress::Stopping { target, step, over_at, command_runs }, ..group }
     }
 
     /// Sends SIGKILL, and again after a while if something is still there then.
-    pub(super) fn kill(&mut self, now: Moment, leader: Leader, group: Group, why: KillWhy) -> Group {
+    pub(super) fn kill(&mut self, now: Moment, leader: LeaderState, group: Group, why: KillWhy) -> Group {
         let target = leader.target(group.run.config.killasgroup);
         self.signal(SIGKILL, target, why);
-        Group { stage: StopStage::Killing { target, again_at: now.checked_add(KILL_AGAIN) }, ..group }
+        Group { progress: StopProgress::Killing { target, again_at: now.checked_add(KILL_AGAIN) }, ..group }
     }
 
     pub(super) fn signal(&mut self, signal: u8, target: SignalTarget, why: KillWhy) {

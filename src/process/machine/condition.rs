@@ -16,7 +16,7 @@ use super::super::span::{clock, span};
 use super::super::state::{Exit, ProcessState, signal_text};
 use super::Machine;
 use super::due::Due;
-use super::phase::{Leader, Phase, Remains, Retry, Run, StopStage};
+use super::phase::{LeaderState, Phase, Remains, Retry, Run, StopProgress};
 use super::startup::Startup;
 use crate::models::DependencyCondition;
 
@@ -48,7 +48,7 @@ impl Upcoming {
 
 /// Something that is waited for before a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Awaited {
+pub enum Prerequisite {
     /// Another process.
     Process {
         /// Which.
@@ -71,12 +71,12 @@ pub enum Awaited {
     StartSlot,
 }
 
-impl Awaited {
+impl Prerequisite {
     /// `db (BACKOFF, retry 2 of 3 in 4 s)`
     pub(crate) fn text(&self, now: Moment) -> String {
         match self {
-            Awaited::StartSlot => "a start slot".to_owned(),
-            Awaited::Process { name, condition, state, retry } => {
+            Prerequisite::StartSlot => "a start slot".to_owned(),
+            Prerequisite::Process { name, condition, state, retry } => {
                 let on = condition.of(name);
                 match retry {
                     Some((number, of, at)) => {
@@ -86,8 +86,8 @@ impl Awaited {
                     None => format!("{on} ({state})"),
                 }
             }
-            Awaited::Outside { condition, detail: Some(detail) } => format!("{condition} ({detail})"),
-            Awaited::Outside { condition, detail: None } => condition.to_string(),
+            Prerequisite::Outside { condition, detail: Some(detail) } => format!("{condition} ({detail})"),
+            Prerequisite::Outside { condition, detail: None } => condition.to_string(),
         }
     }
 }
@@ -124,8 +124,8 @@ pub enum Condition {
     Backoff {
         /// Why the attempt before failed.
         failure: Arc<Failure>,
-        /// The number of the retry, from 1, and how many may follow one another; `None`: it does not count, because the daemon
-        /// was short of something.
+        /// The number of the retry, from 1, and how many may follow one another; `None`: it does not count, because the
+        /// daemon was short of something.
         number: Option<(u32, u32)>,
         /// When it comes.
         retry: Upcoming,
@@ -138,7 +138,7 @@ pub enum Condition {
     /// It waits for others before it starts.
     Waiting {
         /// The first of them.
-        on: Vec<Awaited>,
+        on: Vec<Prerequisite>,
         /// How many more there are.
         more: usize,
     },
@@ -245,15 +245,15 @@ pub enum Condition {
 
 impl Condition {
     /// What is waited for before the start: the first few, and how many more.
-    pub fn awaited(&self) -> (&[Awaited], usize) {
+    pub fn awaited(&self) -> (&[Prerequisite], usize) {
         if let Condition::Waiting { on, more } = self { (on, *more) } else { (&[], 0) }
     }
 
-    /// One line that a person can act on: `pid 12, uptime 0:05`, `exit code 3 after 0.2 s, retry 2 of 3 in 2 s`, `cannot
-    /// execute /x/y: No such file or directory`, `stopping, SIGKILL in 7 s`.
+    /// One line that a person can act on: `pid 12, uptime 0:05`, `exit code 3 after 0.2 s, retry 2 of 3 in 2 s`,
+    /// `cannot execute /x/y: No such file or directory`, `stopping, SIGKILL in 7 s`.
     ///
-    /// The last words of the run that has just ended are appended where the line tells of a failed end, which they probably
-    /// explain.
+    /// The last words of the run that has just ended are appended where the line tells of a failed end, which they
+    /// probably explain.
     pub fn describe(&self, now: Moment, last_words: Option<&LastWords>) -> String {
         let line = self.line(now);
         match last_words {
@@ -381,7 +381,7 @@ fn at_most(line: String, give_up_at: Option<Moment>, now: Moment) -> String {
     }
 }
 
-fn waiting(on: &[Awaited], more: usize, now: Moment) -> String {
+fn waiting(on: &[Prerequisite], more: usize, now: Moment) -> String {
     let each: Vec<String> = on.iter().map(|awaited| awaited.text(now)).collect();
     match (each.is_empty(), more) {
         (true, _) => "waiting".to_owned(),
@@ -450,7 +450,7 @@ impl Machine {
             Phase::Running { run, .. } => {
                 Condition::Alive { pid: run.pid, started: run.started, unready: run.unready().cloned() }
             }
-            Phase::Unhealthy { run, checks, fault } => match run.missed() {
+            Phase::Unhealthy { run, checks, fault } => match run.watchdog_miss() {
                 Some(miss) => Condition::Missed { pid: run.pid, miss },
                 None => {
                     let failing = checks.as_ref().filter(|checks| checks.failures > 0);
@@ -465,12 +465,12 @@ impl Machine {
             },
             Phase::Stopping { leader, group, .. } => Condition::Stopping {
                 remains_of: match leader {
-                    Leader::Alive => None,
-                    Leader::Gone => Some(group.run.pid),
+                    LeaderState::Alive => None,
+                    LeaderState::Gone => Some(group.run.pid),
                 },
                 next: group.next_signal(),
                 kill_at: group.kill_at(),
-                killed: matches!(group.stage, StopStage::Killing { .. }),
+                killed: matches!(group.progress, StopProgress::Killing { .. }),
             },
             Phase::Ending { .. } => Condition::Stopping { remains_of: None, next: None, kill_at: None, killed: false },
         }

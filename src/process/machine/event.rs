@@ -86,7 +86,8 @@ pub enum Event {
         /// The new process, leader of its own group.
         pid: i32,
     },
-    /// The `Spawn` action has made a process that has not executed the program yet: the file system of one of both does not answer.
+    /// The `Spawn` action has made a process that has not executed the program yet: the file system of one of both does
+    /// not answer.
     /// `Executed` follows, or `Exited`.
     SpawnPending {
         /// The run that it was for.
@@ -193,7 +194,7 @@ pub enum Event {
         is_restart: bool,
     },
     /// It has written something, after it was told that it does not.
-    Heard {
+    OutputResumed {
         /// The run.
         generation: Generation,
     },
@@ -246,7 +247,7 @@ impl Event {
             Event::NotifyRefused { .. } => "refused",
             Event::NotificationsRead { .. } => "read",
             Event::OutputWatched { .. } => "output",
-            Event::Heard { .. } => "heard",
+            Event::OutputResumed { .. } => "heard",
             Event::MainFound { .. } => "main",
             Event::NoMain { .. } => "no main",
             Event::ConfigChanged(_) => "config",
@@ -276,7 +277,7 @@ impl Event {
             | Event::NotifyRefused { generation, .. }
             | Event::NotificationsRead { generation }
             | Event::OutputWatched { generation, .. }
-            | Event::Heard { generation }
+            | Event::OutputResumed { generation }
             | Event::MainFound { generation, .. }
             | Event::NoMain { generation, .. } => Some(*generation),
             Event::StartRequested { .. }

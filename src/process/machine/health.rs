@@ -10,8 +10,8 @@ use super::super::signal_target::SignalTarget;
 use super::super::state::{ProcessState, signal_number};
 use super::action::{Action, KillWhy};
 use super::checks::Checks;
-use super::commands::StopOrder;
-use super::phase::{Phase, Run, Then};
+use super::commands::StopRequest;
+use super::phase::{AfterStop, Phase, Run};
 use super::startup::Startup;
 use super::watchdog::Watchdog;
 use super::{MIN_RESTART_INTERVAL, Machine};
@@ -22,7 +22,7 @@ pub(super) fn health_missed(mut phase: Phase) -> Phase {
     match &mut phase {
         Phase::Running { checks: Some(checks), .. }
         | Phase::Unhealthy { checks: Some(checks), .. }
-        | Phase::Starting { startup: Startup::Healthy { checks, .. }, .. } => checks.miss(),
+        | Phase::Starting { startup: Startup::Healthy { checks, .. }, .. } => checks.skip(),
         Phase::Stopped
         | Phase::Exited { .. }
         | Phase::Fatal { .. }
@@ -65,7 +65,7 @@ impl Machine {
                 }
                 self.tally.health_restarts = 0;
                 let is_silent = fault.as_ref().is_some_and(|fault| fault.is_silence());
-                if run.missed().is_some() || is_silent {
+                if run.watchdog_miss().is_some() || is_silent {
                     return Phase::Unhealthy { run, checks: Some(checks), fault };
                 }
                 let (pid, cause) = (Some(run.pid), Cause::HealthyAgain { message: checks.message.clone() });
@@ -127,15 +127,15 @@ impl Machine {
             (HealthAction::None | HealthAction::Signal(_) | HealthAction::Command(_), _)
             | (HealthAction::Restart, AutoRestart::Never) => Phase::Unhealthy { run, checks, fault },
             (HealthAction::Restart, AutoRestart::Unexpected | AutoRestart::Always) => {
-                if let Some(miss) = run.missed() {
+                if let Some(miss) = run.watchdog_miss() {
                     run.watchdog = Some(Box::new(Watchdog::Missed { miss, stops: true }));
                 }
-                let then = Then::HealthRestart { failure: failure.into() };
+                let then = AfterStop::HealthRestart { failure: failure.into() };
                 if run.age(now) >= MIN_RESTART_INTERVAL {
-                    self.close();
+                    self.reset_failures();
                 }
-                let order = StopOrder { force: false, then, why: KillWhy::Unhealthy };
-                self.stop(now, ProcessState::Unhealthy, run, order, Cause::RestartUnhealthy)
+                let request = StopRequest { force: false, then, why: KillWhy::Unhealthy };
+                self.stop(now, ProcessState::Unhealthy, run, request, Cause::RestartUnhealthy)
             }
         }
     }

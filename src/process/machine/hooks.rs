@@ -1,7 +1,8 @@
 //! Hooks: commands that are run around a run. The shell runs them and tells their end; here is what follows from it.
 //!
-//! A run begins with its `pre_start`, where it has one, and ends with its `post_stop`: once for each that has begun, whether
-//! it ended by itself, was killed, or did not get to a process. What waits for a hook waits for its task, which has a limit.
+//! A run begins with its `pre_start`, where it has one, and ends with its `post_stop`: once for each that has begun,
+//! whether it ended by itself, was killed, or did not get to a process. What waits for a hook waits for its task, which
+//! has a limit.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::Machine;
 use super::action::{Action, KillWhy};
 use super::attempts::retry_at;
 use super::due::{after, half_way, whole_seconds};
-use super::phase::{Group, Leader, Phase, Remains, Retry, Run, StopStage, Then};
+use super::phase::{AfterStop, Group, LeaderState, Phase, Remains, Retry, Run, StopProgress};
 use crate::models::{Hook, ProgramConfig};
 
 impl Machine {
@@ -43,8 +44,8 @@ impl Machine {
         Phase::Spawning { kill: false, prepared }
     }
 
-    /// What remains of a run with these settings when no process of it is left: its `post_stop`, which has yet to begin. (What
-    /// an earlier daemon has left was no run of ours.)
+    /// What remains of a run with these settings when no process of it is left: its `post_stop`, which has yet to
+    /// begin. (What an earlier daemon has left was no run of ours.)
     pub(super) fn clean_up_of(&self, config: &Arc<ProgramConfig>) -> Option<Remains> {
         let has_hook = self.generation > 0 && !config.hooks.post_stop.is_empty();
         has_hook.then(|| Remains::PostStop { config: Arc::clone(config) })
@@ -81,7 +82,7 @@ impl Machine {
     pub(super) fn stop_pre_start(&mut self, config: Arc<ProgramConfig>, force: bool, cause: Cause) -> Phase {
         self.announce(ProcessState::Starting, ProcessState::Stopping, None, cause);
         self.cancel_hooks(force);
-        Phase::Ending { hook: Hook::PreStart, config, pid: None, until: None, then: Then::AsDesired }
+        Phase::Ending { hook: Hook::PreStart, config, pid: None, until: None, then: AfterStop::AsDesired }
     }
 
     /// `STOPPING`, or `STOPPED` at once where there is nothing to be cleaned up, of an attempt that has not got to a process.
@@ -89,14 +90,15 @@ impl Machine {
         match prepared.filter(|config| self.clean_up_of(config).is_some()) {
             Some(config) => {
                 self.announce(ProcessState::Starting, ProcessState::Stopping, None, cause);
-                self.begin_post_stop(Arc::clone(config), None, Then::AsDesired)
+                self.begin_post_stop(Arc::clone(config), None, AfterStop::AsDesired)
             }
             None => self.enter(ProcessState::Starting, Phase::Stopped, None, cause),
         }
     }
 
-    /// Its `pre_start` was run, perhaps with the settings of before, and is run again: after its `post_stop`, if it has one.
-    pub(super) fn prepare_anew(&mut self, config: Arc<ProgramConfig>, cause: Cause) -> Phase {
+    /// Its `pre_start` was run, perhaps with the settings of before, and is run again: after its `post_stop`, if it has
+    /// one.
+    pub(super) fn prepare_again(&mut self, config: Arc<ProgramConfig>, cause: Cause) -> Phase {
         match self.clean_up_of(&config) {
             Some(_) => self.stop_prepared(Some(&config), cause),
             None => Phase::Waiting { prepared: None },
@@ -104,26 +106,44 @@ impl Machine {
     }
 
     /// `STOPPING` of a oneshot that is up. By force without its `stop_command`.
-    pub(super) fn stop_up(&mut self, now: Moment, config: Arc<ProgramConfig>, force: bool, cause: Cause) -> Phase {
+    pub(super) fn stop_active_oneshot(
+        &mut self,
+        now: Moment,
+        config: Arc<ProgramConfig>,
+        force: bool,
+        cause: Cause,
+    ) -> Phase {
         self.announce(ProcessState::Exited, ProcessState::Stopping, None, cause);
         match force {
-            true => self.clean_up_or_stop(now, config, None, Then::AsDesired),
-            false => self.begin_stop_command(now, config, None, Then::AsDesired),
+            true => self.clean_up_or_stop(now, config, None, AfterStop::AsDesired),
+            false => self.begin_stop_command(now, config, None, AfterStop::AsDesired),
         }
     }
 
-    fn begin_stop_command(&mut self, now: Moment, config: Arc<ProgramConfig>, pid: Option<i32>, then: Then) -> Phase {
+    fn begin_stop_command(
+        &mut self,
+        now: Moment,
+        config: Arc<ProgramConfig>,
+        pid: Option<i32>,
+        then: AfterStop,
+    ) -> Phase {
         self.run_hook(Hook::StopCommand, &config);
         let until = after(now, stop_seconds(&config));
         Phase::Ending { hook: Hook::StopCommand, config, pid, until, then }
     }
 
-    fn begin_post_stop(&mut self, config: Arc<ProgramConfig>, pid: Option<i32>, then: Then) -> Phase {
+    fn begin_post_stop(&mut self, config: Arc<ProgramConfig>, pid: Option<i32>, then: AfterStop) -> Phase {
         self.run_hook(Hook::PostStop, &config);
         Phase::Ending { hook: Hook::PostStop, config, pid, until: None, then }
     }
 
-    fn clean_up_or_stop(&mut self, now: Moment, config: Arc<ProgramConfig>, pid: Option<i32>, then: Then) -> Phase {
+    fn clean_up_or_stop(
+        &mut self,
+        now: Moment,
+        config: Arc<ProgramConfig>,
+        pid: Option<i32>,
+        then: AfterStop,
+    ) -> Phase {
         match self.clean_up_of(&config) {
             Some(_) => self.begin_post_stop(config, pid, then),
             None => self.stopped(now, pid, then),
@@ -131,7 +151,7 @@ impl Machine {
     }
 
     /// Nothing is left of a group that was told to stop.
-    pub(super) fn stopped_group(&mut self, now: Moment, run: Run, then: Then) -> Phase {
+    pub(super) fn stopped_group(&mut self, now: Moment, run: Run, then: AfterStop) -> Phase {
         let (pid, was_killed) = (Some(run.pid), self.last_asked().0 == Verb::Kill);
         match self.is_up_after(&run) && !was_killed {
             true => self.begin_stop_command(now, run.config, pid, then),
@@ -140,7 +160,7 @@ impl Machine {
     }
 
     /// Somebody asks for something while a hook of the end runs: it goes on, unless it is to be killed.
-    pub(super) fn press_hook(&mut self, force: bool) {
+    pub(super) fn kill_hook_if_forced(&mut self, force: bool) {
         if force {
             self.cancel_hooks(true);
         }
@@ -155,8 +175,8 @@ impl Machine {
         cause: Cause,
     ) -> Phase {
         self.announce(from, ProcessState::Stopping, None, cause);
-        self.press_hook(force);
-        Phase::Ending { hook: Hook::PostStop, config, pid: None, until: None, then: Then::AsDesired }
+        self.kill_hook_if_forced(force);
+        Phase::Ending { hook: Hook::PostStop, config, pid: None, until: None, then: AfterStop::AsDesired }
     }
 
     /// The orderly stop of a run that has a `stop_command`.
@@ -164,48 +184,48 @@ impl Machine {
         self.run_hook(Hook::StopCommand, &group.run.config);
         let kill_by = after(now, stop_seconds(&group.run.config));
         let signal_at = half_way(now, kill_by);
-        Group { stage: StopStage::Commanding { since: now, signal_at }, kill_by, ..group }
+        Group { progress: StopProgress::Commanding { since: now, signal_at }, kill_by, ..group }
     }
 
     /// The `stop_command` has run.
-    fn commanded(&mut self, now: Moment, leader: Leader, group: Group, has_failed: bool) -> Group {
-        match (group.stage, leader) {
+    fn commanded(&mut self, now: Moment, leader: LeaderState, group: Group, has_failed: bool) -> Group {
+        match (group.progress, leader) {
             // Its leader has ended. Whoever it has left behind has nobody else who would end them.
-            (StopStage::Commanding { .. }, Leader::Gone) => {
-                let group = Group { stage: StopStage::Unsignalled, ..group };
+            (StopProgress::Commanding { .. }, LeaderState::Gone) => {
+                let group = Group { progress: StopProgress::Unsignalled, ..group };
                 self.terminate(now, leader, group, KillWhy::Remains)
             }
-            (StopStage::Commanding { .. }, Leader::Alive) if has_failed => {
-                let group = Group { stage: StopStage::Unsignalled, ..group };
+            (StopProgress::Commanding { .. }, LeaderState::Alive) if has_failed => {
+                let group = Group { progress: StopProgress::Unsignalled, ..group };
                 self.terminate(now, leader, group, KillWhy::Requested)
             }
-            (StopStage::Commanding { .. }, Leader::Alive) => {
+            (StopProgress::Commanding { .. }, LeaderState::Alive) => {
                 let signal_at = half_way(now, group.kill_by);
-                Group { stage: StopStage::Commanded { since: now, signal_at }, ..group }
+                Group { progress: StopProgress::Commanded { since: now, signal_at }, ..group }
             }
             // It had hung for a while.
-            (StopStage::Stopping { target, step, over_at, command_runs: _ }, _) => {
-                Group { stage: StopStage::Stopping { target, step, over_at, command_runs: false }, ..group }
+            (StopProgress::Stopping { target, step, over_at, command_runs: _ }, _) => {
+                Group { progress: StopProgress::Stopping { target, step, over_at, command_runs: false }, ..group }
             }
             (
-                StopStage::Unsignalled | StopStage::Commanded { .. } | StopStage::Killing { .. },
-                Leader::Alive | Leader::Gone,
+                StopProgress::Unsignalled | StopProgress::Commanded { .. } | StopProgress::Killing { .. },
+                LeaderState::Alive | LeaderState::Gone,
             ) => group,
         }
     }
 
-    /// Half of the time of the `stop_command` is up, and it has not ended: it may hang. The program gets its stop signal, for
-    /// which it would never have a chance else, and the command goes on.
-    pub(super) fn command_hangs(&mut self, now: Moment, leader: Leader, group: Group, since: Moment) -> Group {
+    /// Half of the time of the `stop_command` is up, and it has not ended: it may hang. The program gets its stop
+    /// signal, for which it would never have a chance else, and the command goes on.
+    pub(super) fn command_hangs(&mut self, now: Moment, leader: LeaderState, group: Group, since: Moment) -> Group {
         let why = match leader {
-            Leader::Alive => KillWhy::CommandHangs { seconds: whole_seconds(now, since) },
-            Leader::Gone => KillWhy::Remains,
+            LeaderState::Alive => KillWhy::CommandHangs { seconds: whole_seconds(now, since) },
+            LeaderState::Gone => KillWhy::Remains,
         };
         self.terminate(now, leader, group, why)
     }
 
     /// The time of the stop is up.
-    pub(super) fn stop_timed_out(&mut self, now: Moment, leader: Leader, group: Group) -> Group {
+    pub(super) fn stop_timed_out(&mut self, now: Moment, leader: LeaderState, group: Group) -> Group {
         let seconds = stop_seconds(&group.run.config);
         let why = match group.command_runs() {
             true => KillWhy::CommandTimeout { seconds },
@@ -289,7 +309,7 @@ impl Machine {
         hook: Hook,
         config: Arc<ProgramConfig>,
         pid: Option<i32>,
-        then: Then,
+        then: AfterStop,
     ) -> Phase {
         self.cancel_hooks(true);
         Phase::Ending { hook, config, pid, until: None, then }
@@ -301,13 +321,13 @@ impl Machine {
     }
 
     /// What is to be cleaned up before a start that has to wait anew.
-    pub(super) fn lose_prepared(&mut self, prepared: Option<Arc<ProgramConfig>>, failure: Arc<Failure>) -> Phase {
+    pub(super) fn discard_prepared(&mut self, prepared: Option<Arc<ProgramConfig>>, failure: Arc<Failure>) -> Phase {
         match prepared.filter(|config| self.clean_up_of(config).is_some()) {
             // It is still wanted up: it waits again when that is done.
             Some(config) => {
                 let cause = Cause::StartFailed { failure };
                 self.announce(ProcessState::Starting, ProcessState::Stopping, None, cause);
-                self.begin_post_stop(config, None, Then::AsDesired)
+                self.begin_post_stop(config, None, AfterStop::AsDesired)
             }
             None => {
                 let cause = Cause::GaveUp { failure: Arc::clone(&failure), after: None };
@@ -341,8 +361,8 @@ impl Machine {
         }
     }
 
-    /// Something of it is there that a stop has to end or clean up: a process, a hook that runs, what `pre_start` has made, a
-    /// oneshot that is up.
+    /// Something of it is there that a stop has to end or clean up: a process, a hook that runs, what `pre_start` has
+    /// made, a oneshot that is up.
     pub fn is_engaged(&self) -> bool {
         match &self.phase {
             Phase::Stopped => false,

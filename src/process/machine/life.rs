@@ -11,10 +11,10 @@ use super::super::readiness::ReadySign;
 use super::super::signal_target::SignalTarget;
 use super::super::state::{Exit, ProcessState, SpawnError};
 use super::action::{Action, Desired, KillWhy, LastRun};
-use super::checks::{Checks, Turn};
-use super::commands::StopOrder;
+use super::checks::{CheckAction, Checks};
+use super::commands::StopRequest;
 use super::due::{is_due, whole_seconds};
-use super::phase::{Group, Leader, Phase, Remains, Run, StopStage, Then};
+use super::phase::{AfterStop, Group, LeaderState, Phase, Remains, Run, StopProgress};
 use super::probes::Probes;
 use super::startup::Startup;
 use super::watchdog::Watchdog;
@@ -43,7 +43,7 @@ impl Machine {
         match phase {
             Phase::Stopped if self.generation == 0 => {
                 let run = Run::new(pid, now, self.config.clone());
-                self.clear_away(now, ProcessState::Stopped, Remains::of(run), false, Cause::EarlierDaemonDied { pid })
+                self.stop_remains(now, ProcessState::Stopped, Remains::of(run), false, Cause::EarlierDaemonDied { pid })
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -85,8 +85,8 @@ impl Machine {
             Desired::Down => {
                 let (verb, by) = self.last_asked();
                 let cause = Cause::RequestedDuringSpawn { verb, by };
-                let order = StopOrder { force: kill, then: Then::AsDesired, why: KillWhy::Requested };
-                self.stop(now, ProcessState::Starting, run, order, cause)
+                let request = StopRequest { force: kill, then: AfterStop::AsDesired, why: KillWhy::Requested };
+                self.stop(now, ProcessState::Starting, run, request, cause)
             }
             Desired::Up => begin(self, now, run),
         }
@@ -126,11 +126,11 @@ impl Machine {
 
     /// `RUNNING` with these health checks.
     pub(super) fn running_with(&mut self, now: Moment, run: Run, checks: Option<Box<Checks>>, cause: Cause) -> Phase {
-        Phase::Running { run: self.come_up(now, run, cause), checks }
+        Phase::Running { run: self.announce_running(now, run, cause), checks }
     }
 
     /// The run is up: it is announced, and what follows from that begins.
-    pub(super) fn come_up(&mut self, now: Moment, mut run: Run, cause: Cause) -> Run {
+    pub(super) fn announce_running(&mut self, now: Moment, mut run: Run, cause: Cause) -> Run {
         run.watchdog = Watchdog::of(&run.config, now);
         let sign = ReadySign::of(&run.config.ready);
         run.probes = sign.and_then(|sign| Probes::repeated(sign, run.config.ready_interval, now));
@@ -146,9 +146,9 @@ impl Machine {
             Phase::Starting { run, startup } => self.ended_in_startup(now, run, startup, exit, descendant),
             Phase::Running { run, .. } => self.ended(now, ProcessState::Running, run, exit),
             Phase::Unhealthy { run, .. } => self.ended(now, ProcessState::Unhealthy, run, exit),
-            Phase::Stopping { leader: Leader::Alive, group, then } => {
+            Phase::Stopping { leader: LeaderState::Alive, group, then } => {
                 self.note_end(now, &group.run, exit);
-                Phase::Stopping { leader: Leader::Gone, group, then }
+                Phase::Stopping { leader: LeaderState::Gone, group, then }
             }
             Phase::Stopped
             | Phase::Exited { .. }
@@ -159,7 +159,7 @@ impl Machine {
             | Phase::Up { .. }
             | Phase::Ending { .. }
             | Phase::Spawning { .. }
-            | Phase::Stopping { leader: Leader::Gone, .. } => phase,
+            | Phase::Stopping { leader: LeaderState::Gone, .. } => phase,
         }
     }
 
@@ -191,7 +191,7 @@ impl Machine {
             return self.failed_attempt(now, ProcessState::Exited, failure.into(), Some(Remains::of(run)));
         }
         // Only now: with startsecs = 0, being RUNNING has proved nothing.
-        self.close();
+        self.reset_failures();
         let restart_at =
             again.then(|| run.started.checked_add(MIN_RESTART_INTERVAL).map_or(now, |paced| paced.max(now)));
         if let Some(limit) = restart_at.and_then(|at| self.exceeds_limit(at)) {
@@ -203,8 +203,8 @@ impl Machine {
     /// Remembers how a run ended, which may have been a failed attempt.
     pub(super) fn note_end(&mut self, now: Moment, run: &Run, exit: Exit) -> Failure {
         let (generation, pid, started) = (self.generation, run.pid, run.started);
-        let (completed, told) = (false, run.told.clone());
-        self.last_run = Some(LastRun { generation, pid, exit, started, ended: now, completed, told });
+        let (completed, notify_state) = (false, run.notify_state.clone());
+        self.last_run = Some(LastRun { generation, pid, exit, started, ended: now, completed, notify_state });
         Failure::Exited { exit, age_ms: millis(run.age(now)) }
     }
 
@@ -214,19 +214,19 @@ impl Machine {
     }
 
     pub(super) fn group_lingers(&mut self, now: Moment, phase: Phase) -> Phase {
-        self.with_remains(phase, |machine, leader, group| match group.stage {
-            StopStage::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
+        self.with_remains(phase, |machine, leader, group| match group.progress {
+            StopProgress::Unsignalled => machine.terminate(now, leader, group, KillWhy::Remains),
             // Only the leader was told so far. Nobody else is left who would end the others.
-            StopStage::Stopping { target: SignalTarget::Leader, step, over_at, .. } => {
-                machine.tell_rest(group, step, over_at)
+            StopProgress::Stopping { target: SignalTarget::Leader, step, over_at, .. } => {
+                machine.signal_rest_of_group(group, step, over_at)
             }
             // Its stop_command is at work on it, or is all that is there.
-            StopStage::Commanding { .. } => group,
-            StopStage::Commanded { .. } | StopStage::Killing { target: SignalTarget::Leader, .. } => {
+            StopProgress::Commanding { .. } => group,
+            StopProgress::Commanded { .. } | StopProgress::Killing { target: SignalTarget::Leader, .. } => {
                 machine.terminate(now, leader, group, KillWhy::Remains)
             }
-            StopStage::Stopping { target: SignalTarget::Group, .. }
-            | StopStage::Killing { target: SignalTarget::Group, .. } => group,
+            StopProgress::Stopping { target: SignalTarget::Group, .. }
+            | StopProgress::Killing { target: SignalTarget::Group, .. } => group,
         })
     }
 
@@ -248,7 +248,7 @@ impl Machine {
                 self.wait_or_start(now, Phase::Fatal { failure, after, retry_at, remains })
             }
             Phase::Starting { run, startup: Startup::Detached { search } } => self.nothing_detached(now, run, &search),
-            Phase::Stopping { leader: Leader::Gone, group, then } => self.stopped_group(now, group.run, then),
+            Phase::Stopping { leader: LeaderState::Gone, group, then } => self.stopped_group(now, group.run, then),
             Phase::Stopped
             | Phase::Exited { .. }
             | Phase::Fatal { .. }
@@ -261,19 +261,19 @@ impl Machine {
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. }
-            | Phase::Stopping { leader: Leader::Alive, .. } => phase,
+            | Phase::Stopping { leader: LeaderState::Alive, .. } => phase,
         }
     }
 
     /// Nothing is left of a run that was told to stop.
-    pub(super) fn stopped(&mut self, now: Moment, pid: Option<i32>, then: Then) -> Phase {
+    pub(super) fn stopped(&mut self, now: Moment, pid: Option<i32>, then: AfterStop) -> Phase {
         match (then, self.desired) {
-            (Then::HealthRestart { failure }, Desired::Up) => self.health_restart(now, failure),
-            (Then::StartFailed { failure }, Desired::Up) => {
+            (AfterStop::HealthRestart { failure }, Desired::Up) => self.health_restart(now, failure),
+            (AfterStop::StartFailed { failure }, Desired::Up) => {
                 self.failed_attempt(now, ProcessState::Stopping, failure, None)
             }
-            (Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, desired) => {
-                if let Some((failure, limit)) = self.may_not_follow(now, pid) {
+            (AfterStop::AsDesired | AfterStop::HealthRestart { .. } | AfterStop::StartFailed { .. }, desired) => {
+                if let Some((failure, limit)) = self.exceeded_limit_after_stop(now, pid) {
                     return self.give_up(now, ProcessState::Stopping, failure.into(), Some(limit), None);
                 }
                 // The last run may not have been this one, which did not get to a process.
@@ -294,9 +294,9 @@ impl Machine {
         }
     }
 
-    /// It was restarted because something that it is bound to has ended, or by one of its settings: one such restart too many is
-    /// only a stop.
-    fn may_not_follow(&self, now: Moment, pid: Option<i32>) -> Option<(Failure, Tries)> {
+    /// It was restarted because something that it is bound to has ended, or by one of its settings: one such restart
+    /// too many is only a stop.
+    fn exceeded_limit_after_stop(&self, now: Moment, pid: Option<i32>) -> Option<(Failure, Tries)> {
         let (_, by) = self.last_asked();
         if self.desired == Desired::Down || !Machine::is_automatic(&by) {
             return None;
@@ -340,7 +340,7 @@ impl Machine {
                 self.start_again(now, ProcessState::Backoff, cause)
             }
             Phase::Fatal { remains: None, .. } => {
-                let number = self.half_open();
+                let number = self.begin_fatal_retry();
                 self.start_again(now, ProcessState::Fatal, Cause::FatalRetry { number })
             }
             Phase::Exited { .. }
@@ -383,12 +383,12 @@ impl Machine {
                 Phase::Unhealthy { run, checks, fault }
             }
             Phase::Running { run, checks: Some(mut checks) } => {
-                let turn = checks.take_turn(&run.config.healthcheck, now);
-                self.take_turn(now, Phase::Running { run, checks: Some(checks) }, &turn)
+                let action = checks.poll(&run.config.healthcheck, now);
+                self.perform_check_action(now, Phase::Running { run, checks: Some(checks) }, &action)
             }
             Phase::Unhealthy { run, checks: Some(mut checks), fault } => {
-                let turn = checks.take_turn(&run.config.healthcheck, now);
-                self.take_turn(now, Phase::Unhealthy { run, checks: Some(checks), fault }, &turn)
+                let action = checks.poll(&run.config.healthcheck, now);
+                self.perform_check_action(now, Phase::Unhealthy { run, checks: Some(checks), fault }, &action)
             }
             Phase::Stopped
             | Phase::Waiting { .. }
@@ -411,48 +411,48 @@ impl Machine {
     /// The next step for what is still there: another stop signal, at last SIGKILL.
     fn escalate(&mut self, now: Moment, phase: Phase) -> Phase {
         let is_stopping = phase.state() == ProcessState::Stopping;
-        self.with_remains(phase, |machine, leader, group| match group.stage {
-            StopStage::Unsignalled => machine.kill(now, leader, group, KillWhy::Remains),
-            StopStage::Commanding { .. } | StopStage::Stopping { .. } if is_due(group.kill_by, now) => {
+        self.with_remains(phase, |machine, leader, group| match group.progress {
+            StopProgress::Unsignalled => machine.kill(now, leader, group, KillWhy::Remains),
+            StopProgress::Commanding { .. } | StopProgress::Stopping { .. } if is_due(group.kill_by, now) => {
                 machine.stop_timed_out(now, leader, group)
             }
-            StopStage::Commanding { since, .. } => machine.command_hangs(now, leader, group, since),
-            StopStage::Commanded { since, .. } => {
+            StopProgress::Commanding { since, .. } => machine.command_hangs(now, leader, group, since),
+            StopProgress::Commanded { since, .. } => {
                 let seconds = whole_seconds(now, since);
                 machine.terminate(now, leader, group, KillWhy::OutlivedCommand { seconds })
             }
-            StopStage::Stopping { step, .. } => {
+            StopProgress::Stopping { step, .. } => {
                 let why = if is_stopping { group.run.why_next(step) } else { KillWhy::Remains };
                 machine.begin_step(now, leader, group, step + 1, why)
             }
-            StopStage::Killing { .. } => machine.kill(now, leader, group, KillWhy::Again),
+            StopProgress::Killing { .. } => machine.kill(now, leader, group, KillWhy::Again),
         })
     }
 
-    pub(super) fn take_turn(&mut self, now: Moment, phase: Phase, turn: &Turn) -> Phase {
-        match turn {
-            Turn::Rest => phase,
-            Turn::Check => {
+    pub(super) fn perform_check_action(&mut self, now: Moment, phase: Phase, action: &CheckAction) -> Phase {
+        match action {
+            CheckAction::Nothing => phase,
+            CheckAction::Check => {
                 self.actions.push_back(Action::CheckHealth { generation: self.generation });
                 phase
             }
-            Turn::GiveUp => self.health_reported(now, phase, false, "the check gave no answer"),
+            CheckAction::GiveUp => self.health_reported(now, phase, false, "the check gave no answer"),
         }
     }
 
     /// Does something to the group that is on its way out, where there is one.
-    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, Leader, Group) -> Group) -> Phase {
+    fn with_remains(&mut self, phase: Phase, act: impl FnOnce(&mut Self, LeaderState, Group) -> Group) -> Phase {
         match phase {
             Phase::Exited { restart_at, remains: Some(Remains::Group(group)) } => {
-                let remains = Some(Remains::Group(act(self, Leader::Gone, group)));
+                let remains = Some(Remains::Group(act(self, LeaderState::Gone, group)));
                 Phase::Exited { restart_at, remains }
             }
             Phase::Fatal { failure, after, retry_at, remains: Some(Remains::Group(group)) } => {
-                let remains = Some(Remains::Group(act(self, Leader::Gone, group)));
+                let remains = Some(Remains::Group(act(self, LeaderState::Gone, group)));
                 Phase::Fatal { failure, after, retry_at, remains }
             }
             Phase::Backoff { retry, remains: Some(Remains::Group(group)) } => {
-                let remains = Some(Remains::Group(act(self, Leader::Gone, group)));
+                let remains = Some(Remains::Group(act(self, LeaderState::Gone, group)));
                 Phase::Backoff { retry, remains }
             }
             Phase::Stopping { leader, group, then } => {

@@ -28,14 +28,15 @@
 //!
 //! # Readiness
 //!
-//! A program that reports its readiness (`ready`) is `RUNNING` when it has done so and has lived for `startsecs`. If it can
-//! no longer report, or has not within `start_timeout`, it is stopped, and that was a failed attempt. Readiness that is not
-//! reported is probed from `startsecs` on: a connection at growing intervals up to a second, a command every second.
+//! A program that reports its readiness (`ready`) is `RUNNING` when it has done so and has lived for `startsecs`. If it
+//! can no longer report, or has not within `start_timeout`, it is stopped, and that was a failed attempt. Readiness
+//! that is not reported is probed from `startsecs` on: a connection at growing intervals up to a second, a command
+//! every second.
 //!
 //! # Oneshots
 //!
-//! A oneshot is in `STARTING` as long as it runs. Its success is its end: `EXITED`, which lasts until it is started or stopped by
-//! request. Any other end, and none within `start_timeout`, is a failed attempt.
+//! A oneshot is in `STARTING` as long as it runs. Its success is its end: `EXITED`, which lasts until it is started or
+//! stopped by request. Any other end, and none within `start_timeout`, is a failed attempt.
 //!
 //! # What is left of a run
 //!
@@ -59,13 +60,13 @@ mod forking;
 mod health;
 mod hooks;
 mod life;
+mod main_search;
 mod notified;
 mod output_watched;
 mod pacing;
 mod pause;
 mod phase;
 mod probes;
-mod search;
 mod starting;
 mod startup;
 #[cfg(test)]
@@ -91,7 +92,7 @@ use crate::models::ProgramConfig;
 pub use action::{Action, Desired, KillWhy, LastRun, Transition};
 #[cfg(test)]
 pub(crate) use condition::Upcoming;
-pub use condition::{Awaited, Condition};
+pub use condition::{Condition, Prerequisite};
 use due::is_due;
 pub use event::{Event, Generation};
 use pacing::{Bounds, Random};
@@ -102,7 +103,7 @@ use startup::Startup;
 /// No two starts lie closer together than this, unless an operator asks for one.
 const MIN_RESTART_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest delay of a retry, in seconds.
-const LONGEST_DELAY: u32 = 30;
+const MAX_RETRY_DELAY: u32 = 30;
 /// SIGKILL is sent again after this long if something is still there.
 const KILL_AGAIN: Duration = Duration::from_secs(5);
 /// Timers that may be due one after the other at one moment: `RUNNING`, its first check, a try whether it is ready, its
@@ -184,7 +185,7 @@ impl Machine {
         let from = self.phase.state();
         let run = self.phase.run().map(|run| (run.pid, run.started)).or(spawned);
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            self.broken(now, from, run);
+            self.fail_after_panic(now, from, run);
         }
     }
 
@@ -225,7 +226,7 @@ impl Machine {
             Event::OutputWatched { generation: _, fault, is_restart } => {
                 self.output_watched(now, phase, fault, is_restart)
             }
-            Event::Heard { generation: _ } => self.heard(phase),
+            Event::OutputResumed { generation: _ } => self.output_resumed(phase),
             Event::MainFound { generation: _, pid } => self.main_found(now, phase, pid),
             Event::NoMain { generation: _, found } => self.no_main(now, phase, found),
             Event::ConfigChanged(config) => {
@@ -292,8 +293,8 @@ impl Machine {
         self.phase.state()
     }
 
-    /// What is wanted. `FATAL` makes it [`Desired::Down`]: only an operator's start tries again; where a dependency is lost
-    /// it stays up, and the start comes when that is made good.
+    /// What is wanted. `FATAL` makes it [`Desired::Down`]: only an operator's start tries again; where a dependency is
+    /// lost it stays up, and the start comes when that is made good.
     pub fn desired(&self) -> Desired {
         self.desired
     }
@@ -305,7 +306,7 @@ impl Machine {
 
     /// The leader of the present run, as long as it lives.
     pub fn pid(&self) -> Option<i32> {
-        self.phase.led_run().map(|run| run.pid)
+        self.phase.live_run().map(|run| run.pid)
     }
 
     /// `true` while a leader lives, something of its group is left, or a spawn is under way.
@@ -325,13 +326,13 @@ impl Machine {
 
     /// When the present run was spawned, as long as its leader lives.
     pub fn started_at(&self) -> Option<Moment> {
-        self.phase.led_run().map(|run| run.started)
+        self.phase.live_run().map(|run| run.started)
     }
 
-    /// What the health checks say of the present run; `None` before the first answer and without checks. It is not healthy
-    /// where its watchdog has missed it, or its output has shown that it is not well.
+    /// What the health checks say of the present run; `None` before the first answer and without checks. It is not
+    /// healthy where its watchdog has missed it, or its output has shown that it is not well.
     pub fn healthy(&self) -> Option<bool> {
-        let is_missed = self.phase.led_run().and_then(Run::missed).is_some();
+        let is_missed = self.phase.live_run().and_then(Run::watchdog_miss).is_some();
         match is_missed || self.phase.output_fault().is_some() {
             true => Some(false),
             false => self.phase.checks().and_then(|checks| checks.healthy),
@@ -340,7 +341,7 @@ impl Machine {
 
     /// A timer of [`poll_timeout`](Self::poll_timeout) is that of its watchdog.
     pub fn is_watched(&self) -> bool {
-        let timer = self.phase.led_run().and_then(Run::watchdog_timer);
+        let timer = self.phase.live_run().and_then(Run::watchdog_timer);
         timer.is_some() && timer == self.phase.timer()
     }
 
@@ -349,8 +350,8 @@ impl Machine {
         self.phase.checks().is_some_and(|checks| checks.is_under_way())
     }
 
-    /// Whether it is ready is tried next; `true`: that is under way. [`poll_timeout`](Self::poll_timeout) tells when, or when
-    /// its answer is given up.
+    /// Whether it is ready is tried next; `true`: that is under way. [`poll_timeout`](Self::poll_timeout) tells when,
+    /// or when its answer is given up.
     pub fn next_is_probe(&self) -> Option<bool> {
         let probes = self.phase.probes().filter(|probes| probes.timer() == self.phase.timer())?;
         probes.timer().map(|_| probes.is_under_way())
@@ -363,7 +364,7 @@ impl Machine {
 
     /// Whether the present run has told that it is ready; `None` where nothing tells.
     pub fn ready(&self) -> Option<bool> {
-        let run = self.phase.led_run()?;
+        let run = self.phase.live_run()?;
         ReadySign::of(&run.config.ready)?;
         match self.phase {
             Phase::Starting {
@@ -379,7 +380,7 @@ impl Machine {
             Phase::Starting { startup: Startup::Alive { .. }, .. }
             | Phase::Running { .. }
             | Phase::Unhealthy { .. } => {
-                let has_time = run.told.as_ref().is_none_or(|told| told.doing.is_none());
+                let has_time = run.notify_state.as_ref().is_none_or(|told| told.doing.is_none());
                 Some(has_time && run.unready().is_none())
             }
             Phase::Starting { startup: Startup::Completion { .. }, .. }
@@ -425,7 +426,8 @@ impl Machine {
         self.tally.restarts.into()
     }
 
-    /// In `STARTING`: [`poll_timeout`](Self::poll_timeout) tells when the start is given up, not when it has come about.
+    /// In `STARTING`: [`poll_timeout`](Self::poll_timeout) tells when the start is given up, not when it has come
+    /// about.
     pub fn gives_up(&self) -> bool {
         match &self.phase {
             Phase::Starting { startup: Startup::Healthy { checks, give_up_at }, .. } => {
@@ -450,7 +452,8 @@ impl Machine {
         }
     }
 
-    /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes; `None` for one that does not count.
+    /// In `BACKOFF`: the number of this retry, how many there may be, and when it comes; `None` for one that does not
+    /// count.
     pub fn retry(&self) -> Option<(u32, u32, Moment)> {
         match &self.phase {
             Phase::Backoff { retry: phase::Retry { number: Some(number), at, .. }, .. } => {

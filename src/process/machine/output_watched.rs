@@ -10,11 +10,12 @@ use super::super::output_fault::OutputFault;
 use super::super::state::ProcessState;
 use super::action::{Desired, KillWhy};
 use super::checks::Checks;
-use super::commands::StopOrder;
-use super::phase::{Phase, Run, Then};
+use super::commands::StopRequest;
+use super::phase::{AfterStop, Phase, Run};
 use super::{MIN_RESTART_INTERVAL, Machine};
 
-/// A run that has lived so long ends a row of restarts for what the output has shown: whatever hangs once a month must not be
+/// A run that has lived so long ends a row of restarts for what the output has shown: whatever hangs once a month must
+/// not be
 /// `FATAL` in the end.
 const ROW_OVER: Duration = Duration::from_secs(60);
 
@@ -27,7 +28,7 @@ impl Machine {
         fault: Arc<OutputFault>,
         is_restart: bool,
     ) -> Phase {
-        let is_wanted = self.desired == Desired::Up && !phase.led_run().is_some_and(|run| run.is_paused);
+        let is_wanted = self.desired == Desired::Up && !phase.live_run().is_some_and(|run| run.is_paused);
         match phase {
             Phase::Starting { run, .. } if is_wanted => self.start_failed(now, run, Failure::Output { fault }),
             Phase::Running { run, .. } if is_wanted && is_restart => {
@@ -36,7 +37,7 @@ impl Machine {
             Phase::Unhealthy { run, .. } if is_wanted && is_restart => {
                 self.restart_for_output(now, ProcessState::Unhealthy, run, fault)
             }
-            Phase::Running { run, checks } if is_wanted => self.unwell(now, run, checks, fault),
+            Phase::Running { run, checks } if is_wanted => self.become_unhealthy_by_output(now, run, checks, fault),
             Phase::Unhealthy { run, checks, fault: _ } if is_wanted => {
                 Phase::Unhealthy { run, checks, fault: Some(fault) }
             }
@@ -59,18 +60,24 @@ impl Machine {
     fn restart_for_output(&mut self, now: Moment, from: ProcessState, run: Run, fault: Arc<OutputFault>) -> Phase {
         let age = run.age(now);
         if age >= MIN_RESTART_INTERVAL {
-            self.close();
+            self.reset_failures();
         }
         if age >= ROW_OVER {
             self.tally.health_restarts = 0;
         }
         let failure = Failure::Output { fault: Arc::clone(&fault) };
-        let then = Then::HealthRestart { failure: failure.into() };
-        let order = StopOrder { force: false, then, why: KillWhy::Unhealthy };
-        self.stop(now, from, run, order, Cause::OutputFault { fault })
+        let then = AfterStop::HealthRestart { failure: failure.into() };
+        let request = StopRequest { force: false, then, why: KillWhy::Unhealthy };
+        self.stop(now, from, run, request, Cause::OutputFault { fault })
     }
 
-    fn unwell(&mut self, now: Moment, run: Run, checks: Option<Box<Checks>>, fault: Arc<OutputFault>) -> Phase {
+    fn become_unhealthy_by_output(
+        &mut self,
+        now: Moment,
+        run: Run,
+        checks: Option<Box<Checks>>,
+        fault: Arc<OutputFault>,
+    ) -> Phase {
         if run.age(now) >= ROW_OVER {
             self.tally.health_restarts = 0;
         }
@@ -81,12 +88,12 @@ impl Machine {
     }
 
     /// It has written something. Where only that was missing, it is healthy again.
-    pub(super) fn heard(&mut self, phase: Phase) -> Phase {
+    pub(super) fn output_resumed(&mut self, phase: Phase) -> Phase {
         match phase {
             Phase::Unhealthy { run, checks, fault: Some(fault) } if fault.is_silence() => {
                 let retries = run.config.healthcheck.retries;
                 let checks_fail = checks.as_ref().is_some_and(|checks| checks.failures >= retries);
-                if checks_fail || run.missed().is_some() {
+                if checks_fail || run.watchdog_miss().is_some() {
                     return Phase::Unhealthy { run, checks, fault: None };
                 }
                 let pid = Some(run.pid);

@@ -13,7 +13,7 @@ use super::{MIN_RESTART_INTERVAL, Machine};
 use crate::models::RestartLimit;
 
 /// The longest pause before another attempt after `FATAL`, unless the configuration asks for a longer one.
-const LONGEST_FATAL_DELAY: u32 = 3600;
+const MAX_FATAL_DELAY: u32 = 3600;
 /// By how much, in thousandths, such a pause may differ from what it is meant to be.
 const FATAL_SPREAD: u64 = 200;
 /// The same of a lifetime: instances must not all go at once.
@@ -27,7 +27,7 @@ pub(super) struct Bounds {
     /// How often in a row it was given up.
     given_up: u32,
     /// The present attempt is one after `FATAL`.
-    half_open: bool,
+    is_fatal_retry: bool,
 }
 
 /// Pseudo-random numbers that are part of the state, so that a life can be lived again: a counter, and the finish of
@@ -59,7 +59,8 @@ impl Random {
 }
 
 impl Machine {
-    /// Where the random part of its delays comes from: programs, and machines, of the same settings must not go in step.
+    /// Where the random part of its delays comes from: programs, and machines, of the same settings must not go in
+    /// step.
     pub fn seed(&mut self, seed: u32) {
         self.tally.random = Random(seed);
     }
@@ -83,7 +84,8 @@ impl Machine {
         }
     }
 
-    /// A start that no operator has asked for. It counts for the limit at once, and as a restart when there is a process.
+    /// A start that no operator has asked for. It counts for the limit at once, and as a restart when there is a
+    /// process.
     pub(super) fn count_restart(&mut self, now: Moment) {
         self.tally.restarts_now = true;
         let Some(RestartLimit { restarts, seconds }) = self.config.restart.limit else { return };
@@ -132,16 +134,16 @@ impl Machine {
             return None;
         }
         let bounds = self.tally.bounds.get_or_insert_default();
-        bounds.half_open = false;
+        bounds.is_fatal_retry = false;
         bounds.given_up = bounds.given_up.saturating_add(1);
         let factor = 1_u32.checked_shl(bounds.given_up - 1).unwrap_or(u32::MAX);
-        let delay = first.saturating_mul(factor).min(LONGEST_FATAL_DELAY.max(first));
+        let delay = first.saturating_mul(factor).min(MAX_FATAL_DELAY.max(first));
         now.checked_add(self.tally.random.around(delay, FATAL_SPREAD).max(MIN_RESTART_INTERVAL))
     }
 
     /// When the present run has lived for as long as it may (`max_lifetime`).
     pub(crate) fn draw_lifetime(&mut self) -> Option<Moment> {
-        let run = self.phase.led_run()?;
+        let run = self.phase.live_run()?;
         let (started, seconds) = (run.started, run.config.restart.max_lifetime);
         if seconds == 0 {
             return None;
@@ -149,8 +151,8 @@ impl Machine {
         started.checked_add(self.tally.random.around(seconds, LIFETIME_SPREAD).max(MIN_RESTART_INTERVAL))
     }
 
-    /// Whether `on_fatal` follows the `FATAL` that it is in: at once where that is the end, else when so many attempts after
-    /// it have failed, once.
+    /// Whether `on_fatal` follows the `FATAL` that it is in: at once where that is the end, else when so many attempts
+    /// after it have failed, once.
     pub(crate) fn acts_on_fatal(&self) -> bool {
         match &self.phase {
             Phase::Fatal { retry_at: Some(_), .. } => self.failed_fatal_retries() == self.config.restart.on_fatal_after,
@@ -171,22 +173,22 @@ impl Machine {
     }
 
     /// The number of the attempt after `FATAL` that begins now.
-    pub(super) fn half_open(&mut self) -> u32 {
+    pub(super) fn begin_fatal_retry(&mut self) -> u32 {
         let bounds = self.tally.bounds.get_or_insert_default();
-        bounds.half_open = true;
+        bounds.is_fatal_retry = true;
         bounds.given_up
     }
 
     /// The present attempt is one after `FATAL`: it has no retries.
-    pub(super) fn is_half_open(&self) -> bool {
-        self.tally.bounds.as_ref().is_some_and(|bounds| bounds.half_open)
+    pub(super) fn is_fatal_retry(&self) -> bool {
+        self.tally.bounds.as_ref().is_some_and(|bounds| bounds.is_fatal_retry)
     }
 
     /// It has run as it should: the next failure counts as the first one.
-    pub(super) fn close(&mut self) {
+    pub(super) fn reset_failures(&mut self) {
         self.tally.attempts = 0;
         if let Some(bounds) = &mut self.tally.bounds {
-            (bounds.half_open, bounds.given_up) = (false, 0);
+            (bounds.is_fatal_retry, bounds.given_up) = (false, 0);
         }
     }
 

@@ -14,7 +14,7 @@ const SIGSTOP: u8 = 19;
 impl Machine {
     /// The present run is paused by request.
     pub fn is_paused(&self) -> bool {
-        self.phase.led_run().is_some_and(|run| run.is_paused)
+        self.phase.live_run().is_some_and(|run| run.is_paused)
     }
 
     /// Stops what runs in its place: its checks rest, and so does its watchdog.
@@ -71,7 +71,7 @@ impl Machine {
 
     fn paused(&mut self, mut run: Run) -> Run {
         run.is_paused = true;
-        run.watchdog = run.watchdog.filter(|watchdog| watchdog.missed().is_some());
+        run.watchdog = run.watchdog.filter(|watchdog| watchdog.miss().is_some());
         self.signal_in_place(SIGSTOP);
         run
     }

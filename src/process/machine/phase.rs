@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::cause::Tries;
 use super::super::failure::Failure;
 use super::super::moment::Moment;
-use super::super::notification::{Told, WatchdogMiss};
+use super::super::notification::{NotifyState, WatchdogMiss};
 use super::super::output_fault::OutputFault;
 use super::super::signal_target::SignalTarget;
 use super::super::state::{ProcessState, signal_number};
@@ -23,7 +23,7 @@ use crate::models::{Hook, ProgramConfig, Readiness};
 use crate::util::truncate::to_bytes;
 
 /// The most bytes of a detail that are shown.
-const LONGEST_DETAIL: usize = 200;
+const MAX_DETAIL_BYTES: usize = 200;
 
 /// One child, from its spawn until nothing is left of its process group.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,14 +31,14 @@ pub(super) struct Run {
     /// Its main process: the one that was spawned, or another one to which that has handed over.
     pub(super) pid: i32,
     /// Gone while the main process of a program is looked for that has put itself into the background.
-    pub(super) leader: Leader,
+    pub(super) leader: LeaderState,
     pub(super) started: Moment,
     /// The settings that it was started with.
     pub(super) config: Arc<ProgramConfig>,
     /// The tries whether it is ready, where that is tried.
     pub(super) probes: Option<Box<Probes>>,
     /// What it has reported about itself.
-    pub(super) told: Option<Box<Told>>,
+    pub(super) notify_state: Option<Box<NotifyState>>,
     /// From `RUNNING` on, where it has one.
     pub(super) watchdog: Option<Box<Watchdog>>,
     /// Somebody has stopped it in its place.
@@ -49,8 +49,8 @@ pub(super) struct Run {
 impl Run {
     /// One that was spawned at `started`.
     pub(super) fn new(pid: i32, started: Moment, config: Arc<ProgramConfig>) -> Run {
-        let (probes, told, watchdog) = (None, None, None);
-        Run { pid, leader: Leader::Alive, started, config, probes, told, watchdog, is_paused: false }
+        let (probes, notify_state, watchdog) = (None, None, None);
+        Run { pid, leader: LeaderState::Alive, started, config, probes, notify_state, watchdog, is_paused: false }
     }
 
     /// How long it has lived; zero if the clock stands before its start.
@@ -74,7 +74,7 @@ impl Run {
             | Readiness::Accepts(_)
             | Readiness::Http(_)
             | Readiness::Log(_)
-            | Readiness::Command(_)) => Some(to_bytes(&ready.to_string(), LONGEST_DETAIL).into()),
+            | Readiness::Command(_)) => Some(to_bytes(&ready.to_string(), MAX_DETAIL_BYTES).into()),
         })
     }
 
@@ -112,8 +112,8 @@ impl Run {
     }
 
     /// Why its watchdog has timed out, if it has.
-    pub(super) fn missed(&self) -> Option<WatchdogMiss> {
-        self.watchdog.as_ref().and_then(|watchdog| watchdog.missed())
+    pub(super) fn watchdog_miss(&self) -> Option<WatchdogMiss> {
+        self.watchdog.as_ref().and_then(|watchdog| watchdog.miss())
     }
 
     pub(super) fn watchdog_is_due(&self, now: Moment) -> bool {
@@ -136,7 +136,7 @@ impl Run {
 
 /// How far the end of a process group has got.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) enum StopStage {
+pub(super) enum StopProgress {
     /// The leader has just ended; the shell is about to say whether it left anybody behind.
     Unsignalled,
     /// Its `stop_command` runs; where it hangs the stop signal follows at `signal_at`.
@@ -154,55 +154,56 @@ pub(super) enum StopStage {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     pub(super) run: Run,
-    pub(super) stage: StopStage,
-    /// SIGKILL comes at this moment, how far the stop has got by then: the limit of one that began with its `stop_command`.
+    pub(super) progress: StopProgress,
+    /// SIGKILL comes at this moment, how far the stop has got by then: the limit of one that began with its
+    /// `stop_command`.
     pub(super) kill_by: Due,
 }
 
 impl Group {
     /// What a leader that has just ended may have left behind.
     pub(super) fn left_by(run: Run) -> Self {
-        Group { run, stage: StopStage::Unsignalled, kill_by: None }
+        Group { run, progress: StopProgress::Unsignalled, kill_by: None }
     }
 
     /// Its `stop_command` has not ended.
     pub(super) fn command_runs(&self) -> bool {
-        match self.stage {
-            StopStage::Commanding { .. } => true,
-            StopStage::Stopping { command_runs, .. } => command_runs,
-            StopStage::Unsignalled | StopStage::Commanded { .. } | StopStage::Killing { .. } => false,
+        match self.progress {
+            StopProgress::Commanding { .. } => true,
+            StopProgress::Stopping { command_runs, .. } => command_runs,
+            StopProgress::Unsignalled | StopProgress::Commanded { .. } | StopProgress::Killing { .. } => false,
         }
     }
 
     /// When SIGKILL follows; `None` once it was sent.
     pub(super) fn kill_at(&self) -> Due {
-        match self.stage {
-            StopStage::Stopping { step, over_at, .. } => {
+        match self.progress {
+            StopProgress::Stopping { step, over_at, .. } => {
                 earlier(after(over_at?, self.run.seconds_behind(step + 1)), self.kill_by)
             }
-            StopStage::Commanding { .. } | StopStage::Commanded { .. } => self.kill_by,
-            StopStage::Unsignalled | StopStage::Killing { .. } => None,
+            StopProgress::Commanding { .. } | StopProgress::Commanded { .. } => self.kill_by,
+            StopProgress::Unsignalled | StopProgress::Killing { .. } => None,
         }
     }
 
     /// The next signal, where that is not SIGKILL yet, and when it follows.
     pub(super) fn next_signal(&self) -> Option<(u8, Moment)> {
-        match self.stage {
-            StopStage::Stopping { over_at, .. } if over_at == self.kill_by => None,
-            StopStage::Stopping { step, over_at, .. } => Some((self.run.stop_step(step + 1)?.signal, over_at?)),
-            StopStage::Commanding { signal_at, .. } | StopStage::Commanded { signal_at, .. } => {
+        match self.progress {
+            StopProgress::Stopping { over_at, .. } if over_at == self.kill_by => None,
+            StopProgress::Stopping { step, over_at, .. } => Some((self.run.stop_step(step + 1)?.signal, over_at?)),
+            StopProgress::Commanding { signal_at, .. } | StopProgress::Commanded { signal_at, .. } => {
                 Some((self.run.stop_step(0)?.signal, signal_at?))
             }
-            StopStage::Unsignalled | StopStage::Killing { .. } => None,
+            StopProgress::Unsignalled | StopProgress::Killing { .. } => None,
         }
     }
 
     fn timer(&self) -> Due {
-        match self.stage {
-            StopStage::Unsignalled => None,
-            StopStage::Commanding { signal_at, .. } | StopStage::Commanded { signal_at, .. } => signal_at,
-            StopStage::Stopping { over_at, .. } => over_at,
-            StopStage::Killing { again_at, .. } => again_at,
+        match self.progress {
+            StopProgress::Unsignalled => None,
+            StopProgress::Commanding { signal_at, .. } | StopProgress::Commanded { signal_at, .. } => signal_at,
+            StopProgress::Stopping { over_at, .. } => over_at,
+            StopProgress::Killing { again_at, .. } => again_at,
         }
     }
 }
@@ -247,24 +248,24 @@ impl Remains {
 
 /// Whether the leader of a group that is being stopped still lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Leader {
+pub(super) enum LeaderState {
     Alive,
     Gone,
 }
 
-impl Leader {
+impl LeaderState {
     /// Whom a signal is for. What a leader has left behind has nobody else who would end it.
     pub(super) fn target(self, as_group: bool) -> SignalTarget {
         match self {
-            Leader::Alive if !as_group => SignalTarget::Leader,
-            Leader::Alive | Leader::Gone => SignalTarget::Group,
+            LeaderState::Alive if !as_group => SignalTarget::Leader,
+            LeaderState::Alive | LeaderState::Gone => SignalTarget::Group,
         }
     }
 }
 
 /// What follows when a stopping group has gone.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Then {
+pub(super) enum AfterStop {
     /// `STOPPED`, and a start at once if that is desired by then.
     AsDesired,
     /// `BACKOFF` or `FATAL`: it was stopped because it was unhealthy.
@@ -276,8 +277,8 @@ pub(super) enum Then {
 /// The next attempt of a program that could not be started or kept healthy.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Retry {
-    /// 1 for the first retry; also its delay in seconds, up to the longest. `None`: it does not count, because the daemon was
-    /// short of something.
+    /// 1 for the first retry; also its delay in seconds, up to the longest. `None`: it does not count, because the
+    /// daemon was short of something.
     pub(super) number: Option<u32>,
     pub(super) at: Moment,
     /// Why the attempt before failed.
@@ -340,22 +341,22 @@ pub(super) enum Phase {
         fault: Option<Arc<OutputFault>>,
     },
     Stopping {
-        leader: Leader,
+        leader: LeaderState,
         group: Group,
-        then: Then,
+        then: AfterStop,
     },
     /// A oneshot that has completed and has a `stop_command`: it is up until that has run.
     Up {
         config: Arc<ProgramConfig>,
     },
-    /// It is being stopped, and nothing is left of its group, or there was none: this hook runs (`pre_start`: it was told to
-    /// end). At `until` it is killed. `pid`: the run's leader, where it had one.
+    /// It is being stopped, and nothing is left of its group, or there was none: this hook runs (`pre_start`: it was
+    /// told to end). At `until` it is killed. `pid`: the run's leader, where it had one.
     Ending {
         hook: Hook,
         config: Arc<ProgramConfig>,
         pid: Option<i32>,
         until: Due,
-        then: Then,
+        then: AfterStop,
     },
 }
 
@@ -427,7 +428,7 @@ impl Phase {
     }
 
     /// The run whose leader lives.
-    pub(super) fn led_run(&self) -> Option<&Run> {
+    pub(super) fn live_run(&self) -> Option<&Run> {
         match self {
             Phase::Stopped
             | Phase::Exited { .. }
@@ -436,12 +437,12 @@ impl Phase {
             | Phase::PreStart { .. }
             | Phase::Waiting { .. }
             | Phase::Spawning { .. }
-            | Phase::Stopping { leader: Leader::Gone, .. }
+            | Phase::Stopping { leader: LeaderState::Gone, .. }
             | Phase::Up { .. }
             | Phase::Ending { .. } => None,
-            Phase::Starting { run, .. } if run.leader == Leader::Gone => None,
+            Phase::Starting { run, .. } if run.leader == LeaderState::Gone => None,
             Phase::Starting { run, .. } | Phase::Running { run, .. } | Phase::Unhealthy { run, .. } => Some(run),
-            Phase::Stopping { leader: Leader::Alive, group, .. } => Some(&group.run),
+            Phase::Stopping { leader: LeaderState::Alive, group, .. } => Some(&group.run),
         }
     }
 

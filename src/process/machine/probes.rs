@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::moment::Moment;
 use super::super::readiness::ReadySign;
-use super::checks::{Awaited, Turn};
+use super::checks::{CheckAction, PendingCheck};
 use super::due::{Due, after, is_due};
 use crate::util::truncate::to_bytes;
 
@@ -18,16 +18,16 @@ const MARGIN_SECS: u32 = 5;
 /// The pause after the first try that cost nothing but a connection; then twice as much, …
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// … up to this one, which lies between two commands from the beginning.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a message that are kept: it comes from outside.
-const LONGEST_MESSAGE: usize = 200;
+const MAX_MESSAGE_BYTES: usize = 200;
 
 /// The tries of one run. At most one is outstanding.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Probes {
     next: Due,
     /// The try that is out.
-    awaited: Option<Awaited>,
+    awaited: Option<PendingCheck>,
     /// The pause after the next answer.
     pause: Duration,
     /// The run has been ready: the pause does not grow any more.
@@ -37,12 +37,12 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// The tries of a run that was spawned at `now`, the first of them after `startsecs`. `None`: it tells by itself when it is
-    /// ready, or health checks tell.
+    /// The tries of a run that was spawned at `now`, the first of them after `startsecs`. `None`: it tells by itself
+    /// when it is ready, or health checks tell.
     pub(super) fn of(sign: ReadySign, startsecs: u32, now: Moment) -> Option<Box<Probes>> {
         let pause = match sign {
             ReadySign::Connection | ReadySign::Http => FIRST_PAUSE,
-            ReadySign::Command => LONGEST_PAUSE,
+            ReadySign::Command => MAX_PAUSE,
             ReadySign::Notify | ReadySign::Fd | ReadySign::Path | ReadySign::Log | ReadySign::Health => return None,
         };
         Some(Box::new(Probes { next: after(now, startsecs), awaited: None, pause, is_settled: false, message: None }))
@@ -69,7 +69,7 @@ impl Probes {
         }
     }
 
-    /// When [`take_turn`](Self::take_turn) is to be called.
+    /// When [`poll`](Self::poll) is to be called.
     pub(super) fn timer(&self) -> Due {
         match self.awaited {
             Some(awaited) => awaited.given_up_at,
@@ -83,14 +83,14 @@ impl Probes {
     }
 
     /// What is due at `now`; takes note of it.
-    pub(super) fn take_turn(&mut self, now: Moment) -> Turn {
+    pub(super) fn poll(&mut self, now: Moment) -> CheckAction {
         match self.awaited {
-            Some(awaited) if is_due(awaited.given_up_at, now) => Turn::GiveUp,
+            Some(awaited) if is_due(awaited.given_up_at, now) => CheckAction::GiveUp,
             None if is_due(self.next, now) => {
-                self.awaited = Some(Awaited { given_up_at: after(now, PROBE_TIMEOUT_SECS + MARGIN_SECS) });
-                Turn::Check
+                self.awaited = Some(PendingCheck { given_up_at: after(now, PROBE_TIMEOUT_SECS + MARGIN_SECS) });
+                CheckAction::Check
             }
-            Some(_) | None => Turn::Rest,
+            Some(_) | None => CheckAction::Nothing,
         }
     }
 
@@ -99,10 +99,10 @@ impl Probes {
         if self.awaited.take().is_none() {
             return false;
         }
-        self.message = (!ready).then(|| to_bytes(message, LONGEST_MESSAGE).into());
+        self.message = (!ready).then(|| to_bytes(message, MAX_MESSAGE_BYTES).into());
         self.next = now.checked_add(self.pause);
         if !self.is_settled {
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            self.pause = (self.pause * 2).min(MAX_PAUSE);
         }
         true
     }

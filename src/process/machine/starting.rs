@@ -10,19 +10,19 @@ use super::super::readiness::{ReadyReport, ReadySign};
 use super::super::state::{Exit, ProcessState};
 use super::Machine;
 use super::action::{Action, KillWhy};
-use super::checks::{Checks, Turn};
-use super::commands::StopOrder;
+use super::checks::{CheckAction, Checks};
+use super::commands::StopRequest;
 use super::due::{Due, after, is_due};
 use super::life::millis;
-use super::phase::{Phase, Remains, Run, Then};
+use super::phase::{AfterStop, Phase, Remains, Run};
 use super::probes::Probes;
 use super::startup::{LimitKey, Startup, completion_limit};
 
 /// Seconds between the checks of a run that is ready when one passes.
 const FIRST_CHECKS_SECS: u32 = 1;
 
-/// How long it may take from the end of a program's last descriptor to the news of its own end: the kernel closes the one before it
-/// tells of the other, and where processors are scarce something else may run between.
+/// How long it may take from the end of a program's last descriptor to the news of its own end: the kernel closes the
+/// one before it tells of the other, and where processors are scarce something else may run between.
 const END_IS_NEAR: Duration = Duration::from_millis(250);
 
 impl Machine {
@@ -32,7 +32,8 @@ impl Machine {
         self.begin(now, run, startup, Cause::Executed)
     }
 
-    /// What follows a spawn whose program is not executed yet. What tells by itself when it is ready needs no other care.
+    /// What follows a spawn whose program is not executed yet. What tells by itself when it is ready needs no other
+    /// care.
     pub(super) fn begin_pending(&mut self, now: Moment, run: Run) -> Phase {
         match Startup::of(&run.config, now) {
             Startup::Alive { .. } => Phase::Starting { run, startup: Startup::Exec },
@@ -117,8 +118,12 @@ impl Machine {
                 self.start_failed(now, run, Failure::NotReady { seconds, sign: ReadySign::Health, detail })
             }
             Startup::Healthy { mut checks, give_up_at } => {
-                let turn = checks.take_turn_every(FIRST_CHECKS_SECS, &run.config.healthcheck, now);
-                self.take_turn(now, Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } }, &turn)
+                let action = checks.poll_every(FIRST_CHECKS_SECS, &run.config.healthcheck, now);
+                self.perform_check_action(
+                    now,
+                    Phase::Starting { run, startup: Startup::Healthy { checks, give_up_at } },
+                    &action,
+                )
             }
         }
     }
@@ -136,7 +141,7 @@ impl Machine {
                 Phase::Starting { mut run, startup: startup @ (Startup::Forking { .. } | Startup::Detached { .. }) },
                 ReadyReport::Ready,
             ) => {
-                run.told.get_or_insert_default().ready = true;
+                run.notify_state.get_or_insert_default().ready = true;
                 Phase::Starting { run, startup }
             }
             (
@@ -179,13 +184,13 @@ impl Machine {
 
     /// A try whether it is ready is due, or its answer is.
     pub(super) fn probe(&mut self, now: Moment, mut phase: Phase) -> Phase {
-        match phase.probes_mut().map_or(Turn::Rest, |probes| probes.take_turn(now)) {
-            Turn::Rest => phase,
-            Turn::Check => {
+        match phase.probes_mut().map_or(CheckAction::Nothing, |probes| probes.poll(now)) {
+            CheckAction::Nothing => phase,
+            CheckAction::Check => {
                 self.actions.push_back(Action::ProbeReadiness { generation: self.generation });
                 phase
             }
-            Turn::GiveUp => self.probed(now, phase, false, "there was no answer"),
+            CheckAction::GiveUp => self.probed(now, phase, false, "there was no answer"),
         }
     }
 
@@ -236,7 +241,7 @@ impl Machine {
         if !is_due(until, now) {
             return Phase::Starting { run, startup: Startup::Alive { until } };
         }
-        checks.go_on(&run.config.healthcheck, now);
+        checks.schedule_next(&run.config.healthcheck, now);
         self.running_with(now, run, Some(checks), Cause::Ready { sign: ReadySign::Health })
     }
 
@@ -253,7 +258,7 @@ impl Machine {
             Startup::Alive { until } if is_due(until, now) => {
                 // It has lived long enough; only our timer was slower than its end.
                 let cause = up_for(&run);
-                let run = self.come_up(now, run, cause);
+                let run = self.announce_running(now, run, cause);
                 self.ended(now, ProcessState::Running, run, exit)
             }
             Startup::Completion { .. } if self.is_success(exit) => self.completed(now, run, exit),
@@ -287,7 +292,7 @@ impl Machine {
         if let Some(last) = &mut self.last_run {
             last.completed = true;
         }
-        self.close();
+        self.reset_failures();
         let cause = Cause::Completed { exit, age_ms: millis(run.age(now)) };
         self.announce(ProcessState::Starting, ProcessState::Exited, Some(run.pid), cause);
         Phase::Exited { restart_at: None, remains: Some(Remains::of(run)) }
@@ -296,9 +301,9 @@ impl Machine {
     /// Its start has not come about.
     pub(super) fn start_failed(&mut self, now: Moment, run: Run, failure: Failure) -> Phase {
         let failure = Arc::new(failure);
-        let then = Then::StartFailed { failure: Arc::clone(&failure) };
-        let order = StopOrder { force: false, then, why: KillWhy::StartFailed };
-        self.stop(now, ProcessState::Starting, run, order, Cause::StartFailed { failure })
+        let then = AfterStop::StartFailed { failure: Arc::clone(&failure) };
+        let request = StopRequest { force: false, then, why: KillWhy::StartFailed };
+        self.stop(now, ProcessState::Starting, run, request, Cause::StartFailed { failure })
     }
 }
 

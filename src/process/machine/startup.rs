@@ -6,7 +6,7 @@ use super::super::moment::Moment;
 use super::super::readiness::ReadySign;
 use super::checks::Checks;
 use super::due::{Due, after, earlier};
-use super::search::Search;
+use super::main_search::MainSearch;
 use crate::models::{ProgramConfig, ProgramType};
 
 /// What a run in `STARTING` waits for.
@@ -18,16 +18,16 @@ pub(super) enum Startup {
     Alive { until: Due },
     /// Its end: it is a oneshot. At this moment it is given up.
     Completion { give_up_at: Due },
-    /// That it tells that it is ready, or that a try finds it so ([`Run::probes`](super::phase::Run::probes)). At this moment it is
-    /// given up.
+    /// That it tells that it is ready, or that a try finds it so ([`Run::probes`](super::phase::Run::probes)). At this
+    /// moment it is given up.
     Ready { sign: ReadySign, give_up_at: Due },
-    /// It has closed its readiness descriptor and can't tell that any more. Mostly it has ended, of which we hear in a moment; else
-    /// it is given up then.
+    /// It has closed its readiness descriptor and can't tell that any more. Mostly it has ended, of which we hear in a
+    /// moment; else it is given up then.
     Lost { give_up_at: Due },
     /// That it puts itself into the background: that its leader ends with 0. At this moment it is given up.
     Forking { give_up_at: Due },
     /// Its leader has ended with 0, and its main process is looked for.
-    Detached { search: Box<Search> },
+    Detached { search: Box<MainSearch> },
     /// A health check that passes: it is checked at once, and then every second. At this moment it is given up.
     Healthy { checks: Box<Checks>, give_up_at: Due },
 }

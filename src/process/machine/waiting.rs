@@ -1,5 +1,5 @@
-//! Waiting for others before the start. Whom, and until when, the shell knows: it refuses the `Spawn` action, and tells later
-//! that the start may come, or that it can't.
+//! Waiting for others before the start. Whom, and until when, the shell knows: it refuses the `Spawn` action, and tells
+//! later that the start may come, or that it can't.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::super::moment::Moment;
 use super::super::state::ProcessState;
 use super::Machine;
 use super::action::Desired;
-use super::phase::{Phase, Then};
+use super::phase::{AfterStop, Phase};
 
 impl Machine {
     /// The `Spawn` action was refused.
@@ -62,7 +62,7 @@ impl Machine {
     pub(super) fn dependency_lost(&mut self, phase: Phase, on: Box<str>, state: Option<ProcessState>) -> Phase {
         let lost = Arc::new(Failure::DependencyLost { on, state });
         match phase {
-            Phase::Waiting { prepared } => self.lose_prepared(prepared, lost),
+            Phase::Waiting { prepared } => self.discard_prepared(prepared, lost),
             Phase::Fatal { failure, after, retry_at, remains } if failure.is_of_dependency() => {
                 Phase::Fatal { failure: lost, after, retry_at, remains }
             }
@@ -136,16 +136,18 @@ impl Machine {
     }
 
     /// It is up, or will come up by itself: nobody has to ask for it.
-    pub fn comes_up(&self) -> bool {
+    pub fn is_up_or_starting(&self) -> bool {
         match &self.phase {
             Phase::Stopped | Phase::Fatal { .. } => false,
             Phase::Exited { restart_at, .. } => restart_at.is_some(),
             Phase::Stopping {
-                then: Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, ..
+                then: AfterStop::AsDesired | AfterStop::HealthRestart { .. } | AfterStop::StartFailed { .. },
+                ..
             }
-            | Phase::Ending { then: Then::AsDesired | Then::HealthRestart { .. } | Then::StartFailed { .. }, .. } => {
-                self.desired == Desired::Up
-            }
+            | Phase::Ending {
+                then: AfterStop::AsDesired | AfterStop::HealthRestart { .. } | AfterStop::StartFailed { .. },
+                ..
+            } => self.desired == Desired::Up,
             Phase::Backoff { .. }
             | Phase::PreStart { .. }
             | Phase::Up { .. }

@@ -32,7 +32,7 @@ impl Watchdog {
     }
 
     /// Why it has timed out, if it has.
-    pub(super) fn missed(self) -> Option<WatchdogMiss> {
+    pub(super) fn miss(self) -> Option<WatchdogMiss> {
         match self {
             Watchdog::Missed { miss, .. } => Some(miss),
             Watchdog::Waiting { .. } | Watchdog::Asking { .. } => None,

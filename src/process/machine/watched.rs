@@ -14,19 +14,19 @@ use super::phase::{Phase, Run};
 use super::watchdog::Watchdog;
 
 /// How late a timer of ours may be before the machine must have slept, or this process not have run.
-const LONGEST_DELAY_OF_TIMER: Duration = Duration::from_secs(1);
+const MAX_TIMER_DELAY: Duration = Duration::from_secs(1);
 /// How long it may take to read what is there.
-const LONGEST_READ: Duration = Duration::from_secs(10);
+const MAX_READ_TIME: Duration = Duration::from_secs(10);
 
 impl Machine {
-    /// The watchdog of a run has waited long enough. What is on its way is read first. If our own timer is late, then the
-    /// machine slept or this process did not run, and the program may not have run either: it gets its time anew.
+    /// The watchdog of a run has waited long enough. What is on its way is read first. If our own timer is late, then
+    /// the machine slept or this process did not run, and the program may not have run either: it gets its time anew.
     pub(super) fn watchdog_fired(&mut self, now: Moment, run: &mut Run) {
-        let is_late = |until: Moment| now.saturating_duration_since(until) > LONGEST_DELAY_OF_TIMER;
+        let is_late = |until: Moment| now.saturating_duration_since(until) > MAX_TIMER_DELAY;
         match run.watchdog.as_deref() {
             Some(Watchdog::Waiting { until: Some(until) }) if !is_late(*until) => {
                 self.actions.push_back(Action::AskNotifications { generation: self.generation });
-                run.watchdog = Some(Box::new(Watchdog::Asking { until: now.checked_add(LONGEST_READ) }));
+                run.watchdog = Some(Box::new(Watchdog::Asking { until: now.checked_add(MAX_READ_TIME) }));
             }
             Some(Watchdog::Waiting { .. } | Watchdog::Asking { .. }) => run.watchdog = Watchdog::of(&run.config, now),
             Some(Watchdog::Missed { .. }) | None => {}
@@ -38,7 +38,7 @@ impl Machine {
         match phase {
             Phase::Running { run, checks } if matches!(run.watchdog.as_deref(), Some(Watchdog::Asking { .. })) => {
                 let miss = WatchdogMiss::Silent(run.config.watchdog);
-                self.missed(now, run, checks, miss)
+                self.fail_watchdog(now, run, checks, miss)
             }
             Phase::Unhealthy { mut run, checks, fault }
                 if matches!(run.watchdog.as_deref(), Some(Watchdog::Asking { .. })) =>
@@ -64,14 +64,14 @@ impl Machine {
     }
 
     /// A run tells its watchdog something.
-    pub(super) fn watchdog_told(&mut self, now: Moment, phase: Phase, report: WatchdogReport) -> Phase {
+    pub(super) fn watchdog_reported(&mut self, now: Moment, phase: Phase, report: WatchdogReport) -> Phase {
         // What it had said before it was paused.
-        if phase.led_run().is_some_and(|run| run.is_paused) {
+        if phase.live_run().is_some_and(|run| run.is_paused) {
             return phase;
         }
         match (phase, report) {
             (Phase::Running { run, checks }, WatchdogReport::Trigger) if run.watchdog.is_some() => {
-                self.missed(now, run, checks, WatchdogMiss::Triggered)
+                self.fail_watchdog(now, run, checks, WatchdogMiss::Triggered)
             }
             (Phase::Running { mut run, checks }, WatchdogReport::Alive) => {
                 self.alive_again(checks.as_deref());
@@ -79,7 +79,7 @@ impl Machine {
                 Phase::Running { run, checks }
             }
             (Phase::Unhealthy { mut run, checks, fault }, WatchdogReport::Alive) => {
-                let was_missed = run.missed().is_some();
+                let was_missed = run.watchdog_miss().is_some();
                 self.alive_again(checks.as_deref());
                 run.watchdog = Watchdog::of(&run.config, now);
                 let retries = run.config.healthcheck.retries;
@@ -118,7 +118,7 @@ impl Machine {
         }
     }
 
-    fn missed(&mut self, now: Moment, mut run: Run, checks: Option<Box<Checks>>, miss: WatchdogMiss) -> Phase {
+    fn fail_watchdog(&mut self, now: Moment, mut run: Run, checks: Option<Box<Checks>>, miss: WatchdogMiss) -> Phase {
         run.watchdog = Some(Box::new(Watchdog::Missed { miss, stops: false }));
         let cause = Cause::WatchdogMissed { miss };
         self.announce(ProcessState::Running, ProcessState::Unhealthy, Some(run.pid), cause);

@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 /// The longest part of a line that is kept, in bytes.
 const LINE_LIMIT: usize = 256;
 
-/// The most that is held, in bytes. When it is reached, the older half is dropped, so that a chatty task does not make every
-/// line move all others.
+/// The most that is held, in bytes. When it is reached, the older half is dropped, so that a chatty task does not make
+/// every line move all others.
 const HELD_LIMIT: usize = 4096;
 
-/// The last lines of a stream that are not blank, each cut to 256 bytes; 4 KiB at most. Nothing is allocated before there is
-/// output.
+/// The last lines of a stream that are not blank, each cut to 256 bytes; 4 KiB at most. Nothing is allocated before
+/// there is output.
 ///
-/// What one tail holds can be pushed into another, which then shows the same lines: the output thread may condense what it reads.
+/// What one tail holds can be pushed into another, which then shows the same lines: the output thread may condense what
+/// it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputTail(Option<Box<Lines>>);
 

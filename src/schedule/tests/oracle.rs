@@ -1,5 +1,5 @@
-//! Random calendars in zones of the database, compared with a slow implementation that shares nothing with ours: it reads the
-//! fields as the sets that the text was made from, and watches the clock minute by minute.
+//! Random calendars in zones of the database, compared with a slow implementation that shares nothing with ours: it
+//! reads the fields as the sets that the text was made from, and watches the clock minute by minute.
 //!
 //! `SUPERVICE_SCHEDULE_CASES=1000000 cargo test --release --features internals --lib oracle` is the long run;
 //! `tests/schedule_oracle.py` does the same with Python's zones.
@@ -189,8 +189,8 @@ fn a_daily_job_runs_once_on_each_local_day() {
             while at < from + 3653 * DAY {
                 at = next(&config, &|at| zone.offset(at), at).expect("a daily job");
                 let day = shown_day(at);
-                // Apia had no 30 December 2011: that day's run is due when it is over, and is the next day's as well or apart
-                // from it.
+                // Apia had no 30 December 2011: that day's run is due when it is over, and is the next day's as well or
+                // apart from it.
                 let lost = name == "Pacific/Apia" && (15_337..=15_339).contains(&day);
                 assert!(day == last + 1 || lost, "{name}: {time} on day {day} at {at}, after day {last}");
                 last = day;

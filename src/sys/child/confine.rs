@@ -75,8 +75,8 @@ fn prctl(option: i32, value: usize, other: usize) -> Result<usize, i32> {
     call(libc::SYS_prctl, [number(option), value, other, 0, 0])
 }
 
-/// The kernel gives the score to all that share this process's memory, the daemon too, unless its parent is suspended until it
-/// executes: see [`proxy`](super::proxy).
+/// The kernel gives the score to all that share this process's memory, the daemon too, unless its parent is suspended
+/// until it executes: see [`proxy`](super::proxy).
 fn write_oom_score(score: &[u8]) -> Result<usize, i32> {
     let flags = number(libc::O_WRONLY | libc::O_CLOEXEC);
     let file = call(libc::SYS_openat, [number(libc::AT_FDCWD), OOM_SCORE_ADJ.as_ptr().addr(), flags, 0, 0])?;

@@ -20,7 +20,7 @@ fn the_command_hears_success_the_reason_or_sudden_death() {
         assert_eq!(detached(|writer| writer.failed("no luck")), Err("no luck".to_owned()));
         assert!(detached(drop).unwrap_err().contains("gave no reason"));
         let long = "x".repeat(100_000);
-        assert_eq!(detached(|writer| writer.failed(&long)).unwrap_err().len(), LONGEST);
+        assert_eq!(detached(|writer| writer.failed(&long)).unwrap_err().len(), MAX_REASON_BYTES);
         assert!(nix::sys::wait::waitpid(None, None).is_err(), "no child is left");
     });
 }

@@ -1,5 +1,5 @@
-//! A small file that is replaced as a whole: whoever reads it, also after a loss of power, finds what it held before or what it
-//! holds now.
+//! A small file that is replaced as a whole: whoever reads it, also after a loss of power, finds what it held before or
+//! what it holds now.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,7 +17,8 @@ use super::{Access, Last, Place, walk};
 /// What this daemon knows is its own affair.
 const MODE: Mode = Mode::from_bits_truncate(0o600);
 
-/// Puts this in the place of what the file holds, and returns when that is on the disk. Where it fails, the file is as it was.
+/// Puts this in the place of what the file holds, and returns when that is on the disk. Where it fails, the file is as
+/// it was.
 ///
 /// # Errors
 /// As [`open`](super::open).

@@ -105,8 +105,8 @@ fn case_23_a_file_of_a_third_user_is_refused_and_that_of_the_directorys_owner_is
     refusal(&path);
 }
 
-/// A program's environment is read by root: it must not tell the program's user what that user may not read, and the links of
-/// a deployment are followed all the same.
+/// A program's environment is read by root: it must not tell the program's user what that user may not read, and the
+/// links of a deployment are followed all the same.
 #[test]
 fn a_link_of_another_user_is_followed_to_files_of_that_user_to_read_them() {
     let Some((dir, releases)) = foreign() else { return };

@@ -1,7 +1,7 @@
 //! One mapping, and what of it is free.
 //!
-//! The free blocks are a treap (a tree by address, and a heap by a hash of the address, which keeps it balanced), and each has its
-//! own node in it. A node knows the largest block below it, so that one way down finds the block.
+//! The free blocks are a treap (a tree by address, and a heap by a hash of the address, which keeps it balanced), and
+//! each has its own node in it. A node knows the largest block below it, so that one way down finds the block.
 
 use std::ptr;
 
@@ -45,7 +45,8 @@ impl Region {
         if base == libc::MAP_FAILED {
             return None;
         }
-        // SAFETY: our own mapping. A huge page would be all there for the sake of one piece; what can't be had is not needed.
+        // SAFETY: our own mapping. A huge page would be all there for the sake of one piece; what can't be had is not
+        // needed.
         unsafe { libc::madvise(base, bytes, libc::MADV_NOHUGEPAGE) };
         let mut region = Region { base: base.cast(), root: NONE };
         region.root = region.insert(NONE, NONE + 1, size - 1);

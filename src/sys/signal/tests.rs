@@ -39,7 +39,7 @@ fn spawn(script: &str) -> (Child, BufReader<PipeReader>) {
     (Spawner::new().unwrap().spawn(launch).unwrap(), BufReader::new(reader))
 }
 
-fn leader(child: &Child, reaped: bool) -> Leader<'_> {
+fn leader(child: &Child, reaped: bool) -> GroupLeader<'_> {
     child.leader(reaped)
 }
 
@@ -58,7 +58,7 @@ fn orphaned_group() -> Child {
 }
 
 /// With a fresh look.
-fn is_dead(leader: Leader<'_>) -> bool {
+fn is_dead(leader: GroupLeader<'_>) -> bool {
     let now = crate::sys::time::now();
     group_is_empty(leader) || DeadGroups::default().contains(leader, now, now)
 }
@@ -89,7 +89,7 @@ fn the_group_is_signalled_after_its_leader_was_reaped() {
 #[test]
 fn without_a_pidfd_the_group_is_found_by_its_session() {
     let child = orphaned_group();
-    let by_id = Leader { pidfd: None, ..leader(&child, true) };
+    let by_id = GroupLeader { pidfd: None, ..leader(&child, true) };
     assert_eq!(signal_group(by_id, 9).unwrap(), GroupSignal::Delivered);
     until("the group's end", || is_dead(by_id));
 }
@@ -102,7 +102,7 @@ fn an_empty_group_is_gone_and_a_zombie_counts_as_a_member_but_not_as_alive() {
     assert!(is_dead(leader(&child, false)));
     assert_eq!(reap::reap(child.pid), Some(Exit::Code(0)));
     for pidfd in [child.pidfd.as_ref().map(AsFd::as_fd), None] {
-        let gone = Leader { pid: child.pid, pidfd, reaped: true, session: child.pid };
+        let gone = GroupLeader { pid: child.pid, pidfd, reaped: true, session: child.pid };
         assert_eq!(signal_group(gone, 15).unwrap(), GroupSignal::Gone);
         assert!(group_is_empty(gone) && is_dead(gone));
     }
@@ -111,7 +111,7 @@ fn an_empty_group_is_gone_and_a_zombie_counts_as_a_member_but_not_as_alive() {
 #[test]
 fn no_number_addresses_ourselves_or_everybody() {
     for pid in [-1, 0, 1] {
-        let wrong = Leader { pid, pidfd: None, reaped: false, session: pid };
+        let wrong = GroupLeader { pid, pidfd: None, reaped: false, session: pid };
         assert_eq!(signal_group(wrong, 9).unwrap(), GroupSignal::Gone);
     }
     let child = orphaned_group();
@@ -147,11 +147,11 @@ fn a_child_without_a_group_of_its_own_is_signalled_alone() {
         let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let pidfd = open_pidfd(pid).filter(|_| has_pidfd);
-        let leader = Leader { pid, pidfd: pidfd.as_ref().map(AsFd::as_fd), reaped: false, session: pid };
+        let leader = GroupLeader { pid, pidfd: pidfd.as_ref().map(AsFd::as_fd), reaped: false, session: pid };
         assert_eq!(signal_group(leader, 15).unwrap(), GroupSignal::Delivered);
         let status = child.wait().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
-        let leader = Leader { reaped: true, ..leader };
+        let leader = GroupLeader { reaped: true, ..leader };
         assert_eq!(signal_group(leader, 15).unwrap(), GroupSignal::Gone, "its number may be another's");
     }
 }

@@ -87,7 +87,7 @@ fn run_with(argv: &[&str], edit: impl FnOnce(&mut Launch<'_>)) -> (Exit, String)
     let mut child = spawn_by(&mut spawner, argv, writer.as_fd(), edit).unwrap();
     drop(writer);
     // On a busy machine it is late, and the writing end still among its descriptors here.
-    while spawner.settle(&mut child) {
+    while spawner.reclaim_late(&mut child) {
         std::thread::sleep(Duration::from_millis(1));
     }
     let mut text = String::new();
@@ -525,7 +525,7 @@ fn a_late_child_that_has_executed_gives_back_what_it_needed() {
         let before = count();
         let numbers = spawner.slots.iter().map(FdSlots::numbers).next();
         let mut late = 0;
-        for round in 0..confine::MOST_ROUNDS {
+        for round in 0..confine::MAX_ROUNDS {
             if round >= 3 && late > 0 {
                 break;
             }
@@ -540,7 +540,7 @@ fn a_late_child_that_has_executed_gives_back_what_it_needed() {
             drop(writer);
             late += u32::from(child.is_late().is_some());
             let deadline = Instant::now() + 2 * TEST_TIMEOUT;
-            while spawner.settle(&mut child) {
+            while spawner.reclaim_late(&mut child) {
                 assert!(Instant::now() < deadline, "it never executes");
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -156,7 +156,7 @@ impl Auditor {
             | Event::NotifyRefused { .. }
             | Event::NotificationsRead { .. }
             | Event::OutputWatched { .. }
-            | Event::Heard { .. }
+            | Event::OutputResumed { .. }
             | Event::SpawnPending { .. }
             | Event::Executed { .. }
             | Event::MainFound { .. }

@@ -395,7 +395,7 @@ impl Distorted {
             | Event::NotifyRefused { .. }
             | Event::NotificationsRead { .. }
             | Event::OutputWatched { .. }
-            | Event::Heard { .. }
+            | Event::OutputResumed { .. }
             | Event::SpawnPending { .. }
             | Event::Executed { .. }
             | Event::MainFound { .. }

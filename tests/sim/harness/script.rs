@@ -173,7 +173,7 @@ pub fn command(random: &mut Random, idle: bool) -> Event {
 /// An answer that belongs to another run.
 pub fn ghost(random: &mut Random, generation: u64) -> Event {
     match random.below(9) {
-        8 => Event::Heard { generation },
+        8 => Event::OutputResumed { generation },
         7 => Event::OutputWatched {
             generation,
             fault: OutputFault::Silence { seconds: 5 }.into(),

@@ -1,6 +1,6 @@
 //! What is known from outside of a life, and the rules.
 
-use super::{LONGEST_JUMP, Millis};
+use super::{MAX_JUMP, Millis};
 use crate::subject::models::{Hook, ProgramConfig, ProgramType, Readiness};
 use crate::subject::{Generation, Notification, ProcessState, Transition, WatchdogReport};
 
@@ -61,7 +61,7 @@ impl Book {
     /// Somebody asks for something.
     pub fn asked(&mut self, is_stop: bool, config: &ProgramConfig, now: Millis) {
         self.was_asked = true;
-        let limit = Millis::from(config.stopwaitsecs) * SECOND + HOOKS_AND_KILLS + 10 * LONGEST_JUMP;
+        let limit = Millis::from(config.stopwaitsecs) * SECOND + HOOKS_AND_KILLS + 10 * MAX_JUMP;
         match is_stop {
             true => drop(self.settles_by.get_or_insert(now + limit)),
             false => self.settles_by = None,

@@ -23,7 +23,7 @@ const SIGKILL: u8 = 9;
 const ENOENT: i32 = 2;
 const TURNS_OF_LIFE: u64 = 500;
 /// The time that passes in a turn in which nothing was to happen, at most.
-const LONGEST_JUMP: Millis = 3_000;
+const MAX_JUMP: Millis = 3_000;
 
 /// A fault of the machine, or of who tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +260,7 @@ impl Life {
         let next = [timer, hook, named, beat].into_iter().flatten().chain(ends).chain(mail).min();
         let to = match (self.random.below(16), next) {
             (0, _) => self.now,
-            (1, _) => self.now + self.random.below(LONGEST_JUMP),
+            (1, _) => self.now + self.random.below(MAX_JUMP),
             (_, Some(next)) => next.min(self.now + 20_000),
             (_, None) => self.now + self.random.below(20_000),
         };

@@ -1,13 +1,13 @@
 //! Programs that come while the daemon runs: what their pid files name.
 //!
-//! What an earlier daemon has left of them was found with everything else, by its tag. What has no tag is found by the pid file
-//! alone, and that is known only now. It is read before anything of the program is executed.
+//! What an earlier daemon has left of them was found with everything else, by its tag. What has no tag is found by the
+//! pid file alone, and that is known only now. It is read before anything of the program is executed.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::untagged_mains;
+use super::classify::untagged_mains;
 use super::{Adoption, Note, Output, ProcId, Program};
 use crate::models::Reconcile;
 use crate::process::{ProcessId, ScanFacts};
@@ -18,7 +18,8 @@ use crate::util::sorted::{SortedMap, SortedSet};
 pub(super) struct LateFiles {
     /// Each until it is known whether its file names a stranger that lives.
     programs: SortedMap<ProcId, LateFile>,
-    /// Whose answers are to come, in the order of the effects: those to [`Output::ReadPidFiles`] and [`Output::Examine`].
+    /// Whose answers are to come, in the order of the effects: those to [`Output::ReadPidFiles`] and
+    /// [`Output::Examine`].
     asked: VecDeque<ProcId>,
 }
 

@@ -1,9 +1,9 @@
-//! Programs that the clock starts: when each is due, what happens if its last run is still there, and what becomes of times
-//! that the clock passes over.
+//! Programs that the clock starts: when each is due, what happens if its last run is still there, and what becomes of
+//! times that the clock passes over.
 //!
-//! What the clock shows, and what the calendar says in a zone, is asked for ([`Effect::ReadClock`], [`Effect::FindTime`]) and
-//! answered within the turn. Each program has one timer, for whatever comes first; without schedules all of this is a few empty
-//! lists.
+//! What the clock shows, and what the calendar says in a zone, is asked for ([`Effect::ReadClock`],
+//! [`Effect::FindTime`]) and answered within the turn. Each program has one timer, for whatever comes first; without
+//! schedules all of this is a few empty lists.
 
 mod runs;
 mod timeline;
@@ -40,8 +40,8 @@ struct Plan {
     queued: bool,
     /// Times that were skipped during that run.
     skipped: u32,
-    /// An earlier daemon has followed the calendar until this time, which is to be gone on with as soon as the clock shows a
-    /// later one: a machine without a battery begins long ago.
+    /// An earlier daemon has followed the calendar until this time, which is to be gone on with as soon as the clock
+    /// shows a later one: a machine without a battery begins long ago.
     kept_until: Option<i64>,
     /// No time of the calendar was looked for yet.
     is_new: bool,
@@ -84,7 +84,7 @@ impl Engine {
         let scheduled = self.registry.present().filter(|(_, entry)| !entry.config().schedule.times.is_empty());
         let ids: Vec<ProcId> = scheduled.map(|(id, _)| id).collect();
         for id in ids {
-            let kept = self.registry.get(id).and_then(|entry| self.kept.times.get(entry.name()).copied());
+            let kept = self.registry.get(id).and_then(|entry| self.stored.times.get(entry.name()).copied());
             self.plan_from(id, kept);
             let config = self.registry.get(id).map(|entry| Arc::clone(entry.config()));
             if config.is_some_and(|config| config.schedule.times.contains(&Schedule::Reboot)) {
@@ -93,8 +93,8 @@ impl Engine {
         }
     }
 
-    /// A program has come, or its schedule has changed: it begins anew. Before what an earlier daemon has left is known,
-    /// nothing does.
+    /// A program has come, or its schedule has changed: it begins anew. Before what an earlier daemon has left is
+    /// known, nothing does.
     pub(super) fn plan(&mut self, id: ProcId) {
         self.plan_from(id, None);
     }

@@ -82,7 +82,8 @@ impl Engine {
         {
             *next = if is_there { None } else { self.now.checked_add(pause) };
         }
-        // Who stops a run does not want the one that waits for its end. One that has failed is followed by it as by any other.
+        // Who stops a run does not want the one that waits for its end. One that has failed is followed by it as by any
+        // other.
         let has_failed = entry.machine.state() == ProcessState::Fatal;
         plan.queued &= is_there || has_failed || entry.machine.desired() == Desired::Up;
         self.rearm(id);

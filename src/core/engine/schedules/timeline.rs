@@ -1,6 +1,6 @@
-//! [`Timeline`]: the wall clock as it was seen, and what times it has passed already. It can be set by any amount in either
-//! direction. No time is to come twice for that; but a clock that was years ahead and is put right must not silence a schedule
-//! until the same years have gone by, so what lies more than a day back counts anew.
+//! [`Timeline`]: the wall clock as it was seen, and what times it has passed already. It can be set by any amount in
+//! either direction. No time is to come twice for that; but a clock that was years ahead and is put right must not
+//! silence a schedule until the same years have gone by, so what lies more than a day back counts anew.
 
 use std::time::Duration;
 
@@ -16,14 +16,15 @@ const JITTER: i64 = 50_000;
 pub(super) const CLOCK_STEP_TOLERANCE_SECS: i64 = 60;
 
 /// How many past stretches of time are remembered.
-const MOST_PASSED: usize = 4;
+const MAX_PASSED: usize = 4;
 
 /// Where the clock is set back by more seconds than this, times count anew.
 const RECOMPUTE_AFTER_SECS: i64 = 86_400;
 
 const MICROS: i64 = 1_000_000;
 
-/// Times that have come already, by a clock that was set to something else since: both ends included, in seconds since 1970.
+/// Times that have come already, by a clock that was set to something else since: both ends included, in seconds since
+/// 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Passed {
     from: i64,
@@ -104,10 +105,11 @@ impl Timeline {
         if counts_anew || (!jump.is_small() && asleep.is_zero()) {
             self.passed.push(Passed { from: self.from, until: self.until, left_at: reading.at });
             if counts_anew {
-                // Also once the clock has come closer to them again: else it would silence a schedule for a day after all.
+                // Also once the clock has come closer to them again: else it would silence a schedule for a day after
+                // all.
                 self.passed.retain(|passed| passed.until - now <= RECOMPUTE_AFTER_SECS);
             }
-            if self.passed.len() > MOST_PASSED {
+            if self.passed.len() > MAX_PASSED {
                 self.passed.remove(0);
             }
             (self.from, self.until) = (now, now);
@@ -116,7 +118,8 @@ impl Timeline {
         Some(jump)
     }
 
-    /// The end of the stretch in which this time has come already, not long ago, for somebody who has waited since `since`.
+    /// The end of the stretch in which this time has come already, not long ago, for somebody who has waited since
+    /// `since`.
     pub(super) fn passed_until(&self, seconds: i64, since: Moment) -> Option<i64> {
         let now = self.seconds();
         let has_it = |passed: &&Passed| {
@@ -200,6 +203,6 @@ mod tests {
         for number in 1..100 {
             let _ = timeline.read(reading(number, NOON + 10_000 * i64::try_from(number).unwrap(), 0));
         }
-        assert_eq!(timeline.passed.len(), MOST_PASSED);
+        assert_eq!(timeline.passed.len(), MAX_PASSED);
     }
 }

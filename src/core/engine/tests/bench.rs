@@ -1,12 +1,13 @@
-//! [`Bench`]: the engine in a small world that does at once what it wants done, by the rule of the dispatcher: effects in
-//! the order of the list, the results of one handled before the next, what follows from them behind all that was there.
+//! [`Bench`]: the engine in a small world that does at once what it wants done, by the rule of the dispatcher: effects
+//! in the order of the list, the results of one handled before the next, what follows from them behind all that was
+//! there.
 
 mod system;
 
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::api::{Answer, EventKinds, HistoryRow, Keeping, Query, Refusal, Reply, StatusRow, Watch, Why};
+use crate::api::{Answer, EventKinds, HistoryRow, Persistence, Query, Refusal, Reply, StatusRow, Watch, Why};
 #[cfg(feature = "http")]
 use crate::api::{DaemonFigures, Metrics};
 use crate::codec::frames::{self, EventItem};
@@ -152,7 +153,8 @@ impl Bench {
         }
     }
 
-    /// The time goes by as it does for the dispatcher: nothing is looked at before the engine has said that it wants to.
+    /// The time goes by as it does for the dispatcher: nothing is looked at before the engine has said that it wants
+    /// to.
     pub(super) fn pass(&mut self, seconds: u64) {
         self.pass_millis(seconds * 1000);
     }
@@ -206,7 +208,7 @@ impl Bench {
     }
 
     pub(super) fn loaded(&mut self, load: u64, result: Result<Loaded, ConfigError>) {
-        let result = result.map(|loaded| Reading::new(loaded, &self.system.in_force));
+        let result = result.map(|loaded| LoadResult::new(loaded, &self.system.in_force));
         self.handle(Input::ConfigLoaded { load, result: Box::new(result) });
     }
 
@@ -215,7 +217,7 @@ impl Bench {
     }
 
     pub(super) fn row(&self, name: &str) -> StatusRow {
-        self.engine.rows(Some(name), 0, &self.engine.eyes(&Initiator::Embedder)).expect("it is there").remove(0)
+        self.engine.rows(Some(name), 0, &self.engine.visibility(&Initiator::Embedder)).expect("it is there").remove(0)
     }
 
     pub(super) fn state(&self, name: &str) -> ProcessState {

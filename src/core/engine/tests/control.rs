@@ -1,9 +1,10 @@
-//! What somebody does at run time - `scale`, `disable`, `enable`, `pause`, `resume`, instances of templates, programs that are
-//! run by hand - among reloads, updates that wait to be confirmed, dependencies, schedules, clocks that are set, sleeps of the
-//! machine, and daemons that die and begin anew with what they have kept. Files are real ones, read with what was added to them.
+//! What somebody does at run time - `scale`, `disable`, `enable`, `pause`, `resume`, instances of templates, programs
+//! that are run by hand - among reloads, updates that wait to be confirmed, dependencies, schedules, clocks that are
+//! set, sleeps of the machine, and daemons that die and begin anew with what they have kept. Files are real ones, read
+//! with what was added to them.
 //!
-//! A [`Model`] knows what has to be there after each step; it is told what was asked for and what was answered, and nothing else
-//! of the engine. `SUPERVICE_SIM_SEED` replays a life, `SUPERVICE_SIM_LIVES` sets their number.
+//! A [`Model`] knows what has to be there after each step; it is told what was asked for and what was answered, and
+//! nothing else of the engine. `SUPERVICE_SIM_SEED` replays a life, `SUPERVICE_SIM_LIVES` sets their number.
 
 mod clock;
 mod files;
@@ -134,7 +135,7 @@ impl Sim {
     /// A daemon begins, as `run` has it begin, with what is on the disk.
     fn boot(&mut self) -> Result<(), String> {
         self.engine = self.begun()?;
-        self.model.boot(&self.file, &self.engine.kept)?;
+        self.model.boot(&self.file, &self.engine.stored)?;
         self.minutes.begin(true);
         self.turn(|engine, now| engine.begin(now))
     }
@@ -142,8 +143,8 @@ impl Sim {
     fn begun(&self) -> Result<Engine, String> {
         let options = LoadOptions { reload: true, ..LoadOptions::default() };
         let mut config = load(self.path(), &options).map_err(|error| error.to_string())?.config;
-        let mut kept = kept::Kept::default();
-        for file in KeptFile::ALL {
+        let mut kept = stored_state::StoredState::default();
+        for file in StateFile::ALL {
             if let Some(text) = self.system.disk.get(file.name()) {
                 kept.read(file, text).map_err(|fault| format!("{}: {fault}: {text}", file.name()))?;
             }
@@ -237,7 +238,7 @@ impl Sim {
         let path = self.dir.path().join("was.conf");
         std::fs::write(&path, file.text()).map_err(|error| error.to_string())?;
         let result = load_with(&path, &options, &[], &job.additions);
-        let result = result.map(|loaded| Reading::new(loaded, &job.in_force));
+        let result = result.map(|loaded| LoadResult::new(loaded, &job.in_force));
         self.model.is_readable = result.is_ok();
         self.note(format!("read: {:?}", result.as_ref().err().map(ToString::to_string)));
         self.model.before_reading = self.up_instances();

@@ -38,7 +38,7 @@ pub(super) fn ask(bench: &mut Bench, client: Client, verb: Act, name: &str) {
 }
 
 pub(super) fn states(bench: &Bench) -> String {
-    let rows = bench.engine.rows(None, 0, &bench.engine.eyes(&Initiator::Embedder)).expect("rows");
+    let rows = bench.engine.rows(None, 0, &bench.engine.visibility(&Initiator::Embedder)).expect("rows");
     let each: Vec<String> = rows.iter().map(|row| format!("{} {}", row.program.name, row.state)).collect();
     each.join(", ")
 }

@@ -3,7 +3,7 @@
 use super::bench::{Bench, quick, update, wait};
 use super::*;
 use crate::api::Unreached;
-use crate::core::engine::kept::Kept;
+use crate::core::engine::stored_state::StoredState;
 
 fn set(name: &str, enabled: bool) -> Request {
     Request::Command(Command::SetEnabled { name: name.to_owned(), enabled })
@@ -13,8 +13,8 @@ fn with_state() -> SupervisorConfig {
     SupervisorConfig { state_dir: Some("/state".to_owned()), ..SupervisorConfig::default() }
 }
 
-fn kept(bench: &Bench) -> Kept {
-    let mut kept = Kept::default();
+fn kept(bench: &Bench) -> StoredState {
+    let mut kept = StoredState::default();
     for (file, text) in &bench.system.kept {
         assert_eq!(kept.read(*file, text), Ok(()));
     }
@@ -127,7 +127,7 @@ fn what_has_left_the_file_can_be_enabled_all_the_same() {
     bench.load(&programs[..1]);
     bench.ask(4, set("b", true));
     assert_eq!(bench.message(), "Enabled b");
-    assert_eq!(kept(&bench), Kept::default());
+    assert_eq!(kept(&bench), StoredState::default());
     bench.ask(5, set("b", true));
     assert!(matches!(bench.refusal(), Refusal::NoSuchProcess { .. }));
 }

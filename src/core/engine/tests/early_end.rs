@@ -20,8 +20,8 @@ fn facts() -> ScanFacts {
     ScanFacts { living: living.to_vec(), tagged, ..ScanFacts::default() }
 }
 
-/// Ends the daemon by so many signals while the first look is under way, and returns the signals that the orphan is sent and
-/// whether the end was clean.
+/// Ends the daemon by so many signals while the first look is under way, and returns the signals that the orphan is
+/// sent and whether the end was clean.
 fn end_early(signals: usize) -> (Vec<u8>, Option<bool>) {
     let now = Moment::from_nanos(1_000_000_000);
     let identity = Identity { place: "/s".into(), process: process(50), author: process(50) };

@@ -1,5 +1,5 @@
-//! Random graphs of programs under starts, stops, crashes, reloads and the shutdown, in simulated time. The rules ([`rules`]) are
-//! judged at each step:
+//! Random graphs of programs under starts, stops, crashes, reloads and the shutdown, in simulated time. The rules
+//! ([`rules`]) are judged at each step:
 //!
 //! - nothing starts, and is not even prepared, before what it requires is so, nor before what it wants or comes after where that
 //!   is on its way; each attempt comes to one process, and what has completed does not run again because others need it;
@@ -288,7 +288,7 @@ impl Sim {
                 scaled: Vec::new(),
             })
         };
-        let result = result.map(|loaded| Reading::new(loaded, &in_force));
+        let result = result.map(|loaded| LoadResult::new(loaded, &in_force));
         self.turn(|engine, now| engine.handle(now, Input::ConfigLoaded { load, result: Box::new(result) }));
         self.check_circles();
     }
@@ -389,13 +389,13 @@ fn row_45_and_54_random_graphs_keep_their_order_and_show_what_lives_whatever_hap
 /// In how many lives the rule has to speak that a planted bug breaks: once may be by chance.
 const CATCHES: usize = 3;
 /// The rarest one is caught in every third life.
-const MOST_LIVES: u64 = 60;
+const MAX_LIVES: u64 = 60;
 
 #[test]
 fn each_planted_bug_is_caught_by_the_rule_that_it_breaks_and_by_no_other() {
     for distortion in Distortion::ALL {
         let mut catches = 0;
-        for found in (0..MOST_LIVES).filter_map(|seed| live(seed, Some(distortion), 0).err()) {
+        for found in (0..MAX_LIVES).filter_map(|seed| live(seed, Some(distortion), 0).err()) {
             if found.contains(distortion.is_told_as()) {
                 catches += 1;
             } else {

@@ -4,7 +4,7 @@ use super::bench::{BY, checked, client, other, quick};
 use super::*;
 use crate::api::{LastRequest, NextStep};
 use crate::core::effect::CheckPurpose;
-use crate::core::engine::history::{FEW_RECORDS, MOST_BYTES, MOST_IN_ALL, MOST_RECORDS};
+use crate::core::engine::history::{FEW_RECORDS, MAX_BYTES, MAX_RECORDS, MAX_TOTAL_BYTES};
 use crate::models::{AutoRestart, EndedBy, ExitOn};
 use crate::process::{Cause, Verb};
 
@@ -55,7 +55,7 @@ fn the_history_tells_who_has_asked_and_when() {
 fn what_happens_at_one_moment_is_told_in_its_order() {
     let mut bench = Bench::new(&super::dependencies::chain());
     let told = |bench: &Bench| -> Vec<String> {
-        let rows = bench.engine.history(None, &bench.engine.eyes(&Initiator::Embedder)).expect("rows");
+        let rows = bench.engine.history(None, &bench.engine.visibility(&Initiator::Embedder)).expect("rows");
         let changes = rows.iter().filter(|row| row.from != row.to);
         changes.map(|row| format!("{} {}", row.program.name, row.to)).collect()
     };
@@ -85,9 +85,9 @@ fn ten_thousand_transitions_leave_eight() {
         bench.stop(2, "p");
         bench.end(0, Exit::Signal(15));
     }
-    assert_eq!(bench.history("p").len(), MOST_RECORDS);
-    assert!(bench.engine.histories.bytes <= MOST_BYTES);
-    bench.engine.histories.bytes = MOST_IN_ALL + 1000;
+    assert_eq!(bench.history("p").len(), MAX_RECORDS);
+    assert!(bench.engine.histories.bytes <= MAX_BYTES);
+    bench.engine.histories.bytes = MAX_TOTAL_BYTES + 1000;
     bench.start(1, "p");
     assert_eq!(bench.history("p").len(), FEW_RECORDS, "there are too many in all");
 }
@@ -144,7 +144,7 @@ fn who_has_asked_is_told_however_often_it_has_crashed_since() {
 #[test]
 fn records_become_few_only_beyond_the_limit_of_all() {
     let mut bench = Bench::new(&[quick("p")]);
-    for (in_all, kept) in [(MOST_IN_ALL, 6), (MOST_IN_ALL + 1, FEW_RECORDS)] {
+    for (in_all, kept) in [(MAX_TOTAL_BYTES, 6), (MAX_TOTAL_BYTES + 1, FEW_RECORDS)] {
         for number in 1..=5 {
             bench.note(0, signal(number));
         }
@@ -287,9 +287,9 @@ fn the_bytes_of_the_records_are_counted_and_bounded() {
         }
         let weights = [0, 1].map(|id| bench.entry(id).history.weight());
         assert_eq!(bench.engine.histories.bytes, weights.iter().sum::<usize>());
-        assert!(weights.iter().all(|weight| *weight <= MOST_BYTES), "{weights:?}");
+        assert!(weights.iter().all(|weight| *weight <= MAX_BYTES), "{weights:?}");
     }
-    assert!(bench.engine.histories.bytes > MOST_BYTES, "as much as there is room for");
+    assert!(bench.engine.histories.bytes > MAX_BYTES, "as much as there is room for");
 }
 
 #[test]

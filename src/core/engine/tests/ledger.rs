@@ -1,5 +1,5 @@
-//! Every request is answered once, whatever it asks for. [`Bench`] compares its list of those who wait with the ledger after
-//! each turn; here each kind of request comes by, in a calm moment, while a run ends, and during a shutdown.
+//! Every request is answered once, whatever it asks for. [`Bench`] compares its list of those who wait with the ledger
+//! after each turn; here each kind of request comes by, in a calm moment, while a run ends, and during a shutdown.
 
 use super::bench::{Client, OWN_PID, act_on_terms, checked, other, quick, update, wait};
 use super::*;

@@ -26,7 +26,7 @@ fn started(programs: &[ProgramConfig]) -> Bench {
 
 /// Those that are not `RUNNING`.
 fn away(bench: &Bench) -> usize {
-    let rows = bench.engine.rows(None, 0, &bench.engine.eyes(&Initiator::Embedder)).expect("rows");
+    let rows = bench.engine.rows(None, 0, &bench.engine.visibility(&Initiator::Embedder)).expect("rows");
     rows.iter().filter(|row| row.state != ProcessState::Running).count()
 }
 
@@ -173,8 +173,8 @@ fn one_that_leaves_the_configuration_keeps_nobody_waiting() {
     assert_eq!(told(&bench).last(), Some(&(1 - first)));
 }
 
-/// Goes through all that was announced: whenever one is restarted for its age, no other is away but by somebody's wish. Returns
-/// how many were.
+/// Goes through all that was announced: whenever one is restarted for its age, no other is away but by somebody's wish.
+/// Returns how many were.
 fn judge(bench: &Bench) -> usize {
     let mut away: SortedMap<String, ProcessState> = SortedMap::default();
     let mut renewed = 0;

@@ -5,7 +5,7 @@ use super::dependencies::{API, DB, ONLY, WEB, ask, chain, list, quick, timed};
 use super::*;
 use crate::api::{GraphRow, Query};
 use crate::models::DependencyCondition;
-use crate::process::Awaited;
+use crate::process::Prerequisite;
 
 /// The sentence of `why` that tells what is to blame.
 fn blamed(bench: &mut Bench, program: &str) -> String {
@@ -107,7 +107,7 @@ fn what_waits_is_told_typed() {
     let mut bench = Bench::new(&programs);
     ask(&mut bench, 1, Act::Start, "web");
     bench.end(DB, Exit::Code(3));
-    let on_db = Awaited::Process {
+    let on_db = Prerequisite::Process {
         name: "db".into(),
         condition: DependencyCondition::Completed,
         state: ProcessState::Backoff,

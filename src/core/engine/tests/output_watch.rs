@@ -34,7 +34,7 @@ impl Bench {
     fn writes_again(&mut self, id: ProcId) {
         self.writes(id);
         let generation = self.run(id);
-        self.handle(Input::Output(Note::Heard { program: id, generation }));
+        self.handle(Input::Output(Note::OutputResumed { program: id, generation }));
     }
 
     fn says(&mut self, id: ProcId, pattern: &str, line: &str) {

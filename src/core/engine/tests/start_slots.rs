@@ -20,7 +20,7 @@ fn so_many_start_at_one_time_and_the_others_wait_for_a_slot_in_their_order() {
     start_all(&mut bench, &["a", "b", "c", "d", "e"]);
     assert_eq!(bench.system.pids, 2);
     assert_eq!((bench.describe("c"), bench.row("c").pid), ("waiting for a start slot".to_owned(), None));
-    assert_eq!(bench.row("c").condition.awaited(), (&[crate::process::Awaited::StartSlot][..], 0));
+    assert_eq!(bench.row("c").condition.awaited(), (&[crate::process::Prerequisite::StartSlot][..], 0));
     assert!(bench.why("c").chain.steps.is_empty());
     let blame_of_e = |bench: &mut Bench| {
         bench.ask(9, Request::Query(Query::Blame { names: vec![name("e")], offset: 0 }));

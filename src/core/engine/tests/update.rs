@@ -165,24 +165,24 @@ fn the_console_is_set_up_anew_when_one_of_its_settings_has_changed() {
     assert_eq!(outputs, [0, 1, 2, 2]);
 }
 
-/// Sockets are looked through where there is one before or after, also if it is the same; streams end with the rules by which
-/// they were begun, and the log's level is set, where they have changed alone.
+/// Sockets are looked through where there is one before or after, also if it is the same; streams end with the rules by
+/// which they were begun, and the log's level is set, where they have changed alone.
 #[test]
 fn an_update_reaches_the_sockets_the_streams_and_the_log() {
     let mut bench = Bench::new(&[]);
-    let door = HttpConfig::new("web");
+    let web = HttpConfig::new("web");
     let plain = SupervisorConfig::default();
     let steps = [
         plain.clone(),
-        SupervisorConfig { http: vec![door.clone()], ..plain.clone() },
-        SupervisorConfig { http: vec![door], access: vec![AccessRule::new("nobody")], ..plain.clone() },
+        SupervisorConfig { http: vec![web.clone()], ..plain.clone() },
+        SupervisorConfig { http: vec![web], access: vec![AccessRule::new("nobody")], ..plain.clone() },
         SupervisorConfig { loglevel: name("DEBUG"), ..plain.clone() },
         plain,
     ];
     let seen = steps.map(|config| {
         bench.handle(Input::Notice(Notice::Reload));
         bench.load_settings(config);
-        (std::mem::take(&mut bench.system.doors), bench.system.streams_ended, bench.system.log_levels.len())
+        (std::mem::take(&mut bench.system.sockets), bench.system.streams_ended, bench.system.log_levels.len())
     });
     assert_eq!(seen, [(vec![], 0, 0), (vec![1], 0, 0), (vec![1], 1, 0), (vec![0], 2, 1), (vec![], 2, 2)]);
 }
@@ -357,8 +357,8 @@ fn the_log_tells_what_a_reload_has_changed() {
     assert_eq!(log(&bench), "reload: no changes");
 }
 
-/// What was read is shared with what is in force: whatever the files say one after the other, what is told of them and what is
-/// in force is as if each had been read for itself.
+/// What was read is shared with what is in force: whatever the files say one after the other, what is told of them and
+/// what is in force is as if each had been read for itself.
 #[test]
 fn each_file_is_brought_into_force_whatever_was_there_before() {
     let mut random = super::sim::random::Random::new(7);
@@ -410,8 +410,8 @@ fn each_file_is_brought_into_force_whatever_was_there_before() {
     }
 }
 
-/// Whether its last words are still to be read, something waits for it, it is new, or was never executed: whoever waits for the
-/// update learns what has brought it down, and not what the way back does to the programs.
+/// Whether its last words are still to be read, something waits for it, it is new, or was never executed: whoever waits
+/// for the update learns what has brought it down, and not what the way back does to the programs.
 #[test]
 fn an_update_that_is_taken_back_is_answered_by_why() {
     let strict = |name: &str| ProgramConfig { startretries: 0, ..program(name) };
@@ -560,7 +560,8 @@ fn what_was_prepared_with_old_settings_is_prepared_anew() {
     }
 }
 
-/// Who has failed at first and is up when the last one is has done what it should; and who has been given up by then is told of as such.
+/// Who has failed at first and is up when the last one is has done what it should; and who has been given up by then is
+/// told of as such.
 #[test]
 fn an_answer_tells_the_states_of_its_own_time() {
     let slow = ProgramConfig { startsecs: 20, ..program("slow") };

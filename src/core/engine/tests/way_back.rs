@@ -1,4 +1,5 @@
-//! What is up after an update was taken back: what was up before, and nothing else; but what somebody has said since counts.
+//! What is up after an update was taken back: what was up before, and nothing else; but what somebody has said since
+//! counts.
 
 use super::bench::{other, quick, update};
 use super::dependencies::list;

@@ -462,7 +462,7 @@ fn mount(config: &mut ProgramConfig) {
 fn a_oneshot_with_a_stop_command_is_up_until_a_stop_has_run_it() {
     let mut bench = Bench::started(mount);
     bench.end(Exit::Code(0));
-    assert!(bench.machine.is_up() && bench.machine.has_completed() && bench.machine.comes_up());
+    assert!(bench.machine.is_up() && bench.machine.has_completed() && bench.machine.is_up_or_starting());
     assert_eq!((bench.hooks(), bench.machine.poll_timeout()), (vec![], None));
     assert_eq!(bench.describe(), "up, completed after 0.0 s");
     // It is up already.

@@ -34,7 +34,7 @@ fn it_is_running_when_it_says_that_it_is_ready() {
     say(&mut bench, ready());
     assert_eq!((bench.seen(), bench.machine.ready()), (vec![Running], Some(true)));
     assert_eq!(bench.causes().last().map(String::as_str), Some("ready: READY=1 on its $NOTIFY_SOCKET"));
-    assert_eq!(bench.machine.told().and_then(|told| told.status.as_deref()), Some("warming up"));
+    assert_eq!(bench.machine.notify_state().and_then(|told| told.status.as_deref()), Some("warming up"));
 }
 
 /// The same socket serves a program's watchdog: what is ready by another sign is not by this one.
@@ -57,13 +57,16 @@ fn while_it_reloads_or_ends_it_is_not_ready() {
     say(&mut bench, Notification { reloading: true, since, ..Notification::default() });
     bench.wait(3_000);
     assert_eq!((bench.machine.ready(), bench.machine.state()), (Some(false), Running));
-    assert_eq!(bench.machine.told().map(|told| told.describe(bench.now)).as_deref(), Some(", reloading for 3 s"));
+    assert_eq!(
+        bench.machine.notify_state().map(|told| told.describe(bench.now)).as_deref(),
+        Some(", reloading for 3 s")
+    );
     say(&mut bench, ready());
     assert_eq!(bench.machine.ready(), Some(true));
     say(&mut bench, Notification { stopping: true, errno: Some(98), ..Notification::default() });
     assert_eq!(bench.machine.ready(), Some(false));
     bench.exit(Exit::Code(1));
-    let told = bench.machine.told().expect("kept with the run that has ended");
+    let told = bench.machine.notify_state().expect("kept with the run that has ended");
     let line = ", it says that it ends; it says that it failed: Address already in use (errno 98)";
     assert_eq!(told.describe(bench.now), line);
 }
@@ -125,7 +128,7 @@ fn a_refused_message_is_told_once_and_counted() {
         bench.feed(Event::NotifyRefused { generation, pid });
     }
     assert_eq!(std::mem::take(&mut bench.refused), [70]);
-    let told = bench.machine.told().and_then(crate::process::Told::refusals).expect("a sentence");
+    let told = bench.machine.notify_state().and_then(crate::process::NotifyState::refusals).expect("a sentence");
     assert!(told.starts_with("2 messages") && told.contains("pid 71"), "{told}");
     assert_eq!(bench.machine.state(), Starting);
 }
@@ -136,5 +139,5 @@ fn what_a_former_run_says_late_is_not_of_this_one() {
     bench.end(Exit::Code(1));
     bench.wait(1_000);
     bench.feed(Event::Notified { generation: 1, message: Box::new(ready()) });
-    assert_eq!((bench.machine.state(), bench.machine.told()), (Starting, None));
+    assert_eq!((bench.machine.state(), bench.machine.notify_state()), (Starting, None));
 }

@@ -1,5 +1,5 @@
-//! Restart policies: delays, limits, what is tried again after it was given up. The numbers are those of the page of failures
-//! that others have had.
+//! Restart policies: delays, limits, what is tried again after it was given up. The numbers are those of the page of
+//! failures that others have had.
 
 use super::*;
 use crate::models::{DelayGrowth, EndedBy, RestartLimit, Share};

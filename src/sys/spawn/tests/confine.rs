@@ -58,7 +58,7 @@ fn a_score_reaches_the_child_alone_whatever_memory_it_shares() {
 }
 
 /// How often a child is started that is to be late: where we stand still, it comes to its program meanwhile.
-pub(super) const MOST_ROUNDS: u32 = 50;
+pub(super) const MAX_ROUNDS: u32 = 50;
 
 /// What makes a child late on any machine: it gets a CPU only when nobody else wants it, and somebody wants it until
 /// `spawn` has returned.
@@ -110,7 +110,7 @@ fn a_late_child_with_a_score_is_the_daemons_own_and_its_proxy_is_reaped() {
             let mut spawner = Spawner::new().unwrap();
             spawner.exec_wait = Duration::ZERO;
             let mut late = 0;
-            for round in 0..MOST_ROUNDS {
+            for round in 0..MAX_ROUNDS {
                 if round >= 3 && late > 0 {
                     break;
                 }
@@ -120,7 +120,7 @@ fn a_late_child_with_a_score_is_the_daemons_own_and_its_proxy_is_reaped() {
                 });
                 late += u32::from(child.is_late().is_some());
                 let deadline = Instant::now() + 2 * TEST_TIMEOUT;
-                while spawner.settle(&mut child) {
+                while spawner.reclaim_late(&mut child) {
                     assert!(Instant::now() < deadline, "it never executes");
                     std::thread::sleep(Duration::from_millis(1));
                 }

@@ -28,7 +28,7 @@ pub(super) fn renew_generation(it: &mut Distorted, mut event: Event) -> Vec<Even
         | Event::NotifyRefused { generation, .. }
         | Event::NotificationsRead { generation }
         | Event::OutputWatched { generation, .. }
-        | Event::Heard { generation }
+        | Event::OutputResumed { generation }
         | Event::MainFound { generation, .. }
         | Event::NoMain { generation, .. } => {
             if *generation < current {

@@ -57,10 +57,10 @@ pub(in super::super) struct FakeSystem {
     pub shown_settings: Option<Arc<SupervisorConfig>>,
     pub log_levels: Vec<String>,
     /// So many sockets of HTTP were to be open, each time that they were looked through.
-    pub doors: Vec<usize>,
+    pub sockets: Vec<usize>,
     pub streams_ended: usize,
     pub log_limits: Vec<(u64, u32)>,
-    pub kept: Vec<(KeptFile, String)>,
+    pub kept: Vec<(StateFile, String)>,
     pub reopened: usize,
     /// The commands of the tasks that were started and not forgotten.
     pub tasks: BTreeMap<TaskId, String>,
@@ -243,7 +243,7 @@ impl FakeSystem {
             }
             // Nobody who follows here is limited.
             Effect::EndStreams => self.streams_ended += 1,
-            Effect::ChangeDoors { settings } => self.doors.push(settings.http.len()),
+            Effect::ChangeSockets { settings } => self.sockets.push(settings.http.len()),
             Effect::Unfollow { request } => {
                 let (client, _) = self.followers.remove(&request).expect("it follows");
                 self.forgotten.push(client);
@@ -329,7 +329,7 @@ impl FakeSystem {
             }
             #[cfg(feature = "attach")]
             OutputJob::AfterOutput { answer } => self.answer(request, *answer),
-            OutputJob::Keep { reply, .. } => self.answer(request, Ok(reply.kept(Keeping::Kept))),
+            OutputJob::Keep { reply, .. } => self.answer(request, Ok(reply.kept(Persistence::Stored))),
             OutputJob::ClearDaemonLog => self.answer(request, Ok(Reply::DaemonLogCleared)),
             #[cfg(feature = "http")]
             OutputJob::Metrics(job) => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::kept::Kept;
+use super::super::super::stored_state::StoredState;
 use super::Asked;
 use super::files::{File, Scaled};
 use crate::api::{Act, RequestId};
@@ -13,18 +13,18 @@ pub(super) const CASES: usize = 21;
 
 /// What is to be kept of one kind: all that it was since it was known to be on the disk.
 #[derive(Debug)]
-pub(super) struct Keeping<T> {
+pub(super) struct Persistence<T> {
     states: Vec<T>,
     kept: usize,
 }
 
-impl<T: Default> Default for Keeping<T> {
+impl<T: Default> Default for Persistence<T> {
     fn default() -> Self {
-        Keeping { states: vec![T::default()], kept: 0 }
+        Persistence { states: vec![T::default()], kept: 0 }
     }
 }
 
-impl<T: Clone + PartialEq + std::fmt::Debug> Keeping<T> {
+impl<T: Clone + PartialEq + std::fmt::Debug> Persistence<T> {
     pub(super) fn now(&self) -> &T {
         self.states.last().expect("there is always one")
     }
@@ -79,9 +79,9 @@ pub(super) struct Model {
     pub(super) scaled: Option<Scaled>,
     /// Instances of templates that are in no file, or were so.
     pub(super) made: BTreeSet<String>,
-    pub(super) disabled: Keeping<BTreeSet<String>>,
-    pub(super) enabled: Keeping<BTreeSet<String>>,
-    pub(super) saved: Keeping<Option<Scaled>>,
+    pub(super) disabled: Persistence<BTreeSet<String>>,
+    pub(super) enabled: Persistence<BTreeSet<String>>,
+    pub(super) saved: Persistence<Option<Scaled>>,
     /// Where each request that is to be kept stands among the states: of the disabled, the enabled, the saved.
     pub(super) promised: BTreeMap<RequestId, [usize; 3]>,
     pub(super) commit: Option<Box<Before>>,
@@ -110,7 +110,7 @@ fn set(names: &SortedSet<String>) -> BTreeSet<String> {
 
 impl Model {
     /// A daemon begins with what it has found on the disk.
-    pub(super) fn boot(&mut self, file: &File, found: &Kept) -> Result<(), String> {
+    pub(super) fn boot(&mut self, file: &File, found: &StoredState) -> Result<(), String> {
         let saved = found.scales.get("web").map(|scale| Scaled { instances: scale.instances, in_file: scale.in_file });
         self.disabled.found("disabled", set(&found.disabled))?;
         self.enabled.found("enabled", set(&found.instances))?;

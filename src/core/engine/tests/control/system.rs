@@ -6,7 +6,7 @@ use super::super::sim::random::Random;
 use super::super::*;
 use super::clock::Clock;
 use super::files::File;
-use crate::api::{Answer, Keeping, ReloadChange};
+use crate::api::{Answer, Persistence, ReloadChange};
 use crate::core::effect::{FoundTime, GroupLeft, LoadJob, OutputJob, SearchFrom};
 use crate::models::ProgramType;
 use crate::process::{Generation, ProcessView};
@@ -25,7 +25,7 @@ pub(super) struct Child {
 
 /// What the thread that writes has to do, in its order.
 pub(super) enum Write {
-    Text(KeptFile, Box<str>),
+    Text(StateFile, Box<str>),
     Reply(RequestId, Reply),
 }
 
@@ -100,7 +100,7 @@ impl System {
             match write {
                 Write::Text(_, _) if is_lost => {}
                 Write::Text(file, text) => drop(self.disk.insert(file.name(), text.into())),
-                Write::Reply(request, reply) => self.answers.push((request, Ok(reply.kept(Keeping::Kept)))),
+                Write::Reply(request, reply) => self.answers.push((request, Ok(reply.kept(Persistence::Stored)))),
             }
         }
         self.write_at = self.write_at.filter(|_| !self.writes.is_empty());

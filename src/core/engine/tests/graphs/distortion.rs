@@ -1,4 +1,5 @@
-//! Planted bugs: for each rule an engine that breaks it, made from the real one by bending what goes in and what comes out.
+//! Planted bugs: for each rule an engine that breaks it, made from the real one by bending what goes in and what comes
+//! out.
 
 use super::*;
 
@@ -116,7 +117,7 @@ impl Sim {
         {
             let name = "another".into();
             let by = Initiator::Related(Arc::new(Related { name, relation: Relation::NeededBy, by: None }));
-            self.engine.tell(id, process::Event::StartRequested { by });
+            self.engine.handle_event(id, process::Event::StartRequested { by });
             self.engine.end_turn();
         }
     }

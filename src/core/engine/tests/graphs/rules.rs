@@ -140,7 +140,7 @@ impl Sim {
         let Some(entry) = self.engine.registry.get(id) else { return false };
         let is_done = self.has_completed(entry.name()) && !entry.machine.is_engaged();
         self.engine.is_held(id)
-            || entry.machine.comes_up()
+            || entry.machine.is_up_or_starting()
             || is_done && self.engine.graph.needs(id).iter().any(|link| self.comes(link.on))
     }
 

@@ -166,7 +166,7 @@ fn catching_up(lines: &[&str]) -> ProgramConfig {
 fn begun_later(before: &Bench, at: i64, job: ProgramConfig) -> Bench {
     let settings = SupervisorConfig { state_dir: Some("/state".to_owned()), ..SupervisorConfig::default() };
     let mut bench = Bench::unbegun(settings, &[job]);
-    let mut kept = kept::Kept::default();
+    let mut kept = stored_state::StoredState::default();
     for (file, text) in &before.system.kept {
         assert_eq!(kept.read(*file, text), Ok(()));
     }
@@ -209,15 +209,15 @@ fn a_daemon_that_was_killed_makes_up_for_no_time_that_it_has_followed() {
         let length = life * 37 % 1500;
         runs.extend(bench.pass_with_short_runs(length));
         at += length as i64;
-        let mut kept: Vec<(KeptFile, String)> = bench.system.kept.clone();
+        let mut kept: Vec<(StateFile, String)> = bench.system.kept.clone();
         bench = {
             let mut before = begun(&[]);
             before.system.kept.append(&mut kept);
             begun_later(&before, at, job())
         };
         // What this one begins with counts as its own.
-        let kept = bench.engine.kept.times.get("job").copied().expect("it is kept");
-        bench.system.kept.push((KeptFile::Times, format!("supervice state 1 times\n{kept} job\nend 1\n")));
+        let kept = bench.engine.stored.times.get("job").copied().expect("it is kept");
+        bench.system.kept.push((StateFile::Times, format!("supervice state 1 times\n{kept} job\nend 1\n")));
     }
     assert!(runs.windows(2).all(|pair| pair[0] < pair[1]), "{runs:?}");
     let all: Vec<i64> = (1..=at / 600).map(|number| number * 600).collect();
@@ -251,7 +251,7 @@ fn what_is_disabled_follows_no_schedule_and_makes_up_for_nothing() {
     bench.ask(2, set(true));
     let next = bench.pass_with_short_runs(4 * HOUR);
     assert_eq!(next, [1, 2, 3, 4].map(|hour| 2 * DAY as i64 + hour * HOURS).as_slice());
-    let kept = bench.engine.kept.times.get("job").copied();
+    let kept = bench.engine.stored.times.get("job").copied();
     assert_eq!(kept, Some(MIDNIGHT + 2 * DAY as i64 + 3 * HOURS), "for the next daemon, too");
 }
 

@@ -1,4 +1,5 @@
-//! A copy of the engine, written down and read back in the middle of a life: what goes on beside the original has to want the same.
+//! A copy of the engine, written down and read back in the middle of a life: what goes on beside the original has to
+//! want the same.
 
 use std::sync::Arc;
 

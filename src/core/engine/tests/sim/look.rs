@@ -18,8 +18,8 @@ impl Sim {
         }
     }
 
-    /// Every open request is owned by somebody in the engine. What is owned by nobody stays so: once in a turn is enough. And every
-    /// task is filed under its process.
+    /// Every open request is owned by somebody in the engine. What is owned by nobody stays so: once in a turn is
+    /// enough. And every task is filed under its process.
     pub(super) fn audit_owners(&self) -> Result<(), String> {
         if !self.engine.tasks.is_index_right() {
             return Err(format!("tasks are filed wrongly: {:?}", self.engine.tasks));

@@ -39,12 +39,12 @@ const SECOND: Millis = 1_000;
 
 /// In the tests of every day.
 const TURNS: u64 = 500_000;
-/// Within this time everything that is bounded has come to its end in a calm system: a retry of half a minute, a stop, a
-/// SIGKILL that comes again, a check that nobody answers.
+/// Within this time everything that is bounded has come to its end in a calm system: a retry of half a minute, a stop,
+/// a SIGKILL that comes again, a check that nobody answers.
 const CALM: Millis = 120 * SECOND;
 
-/// So long a copy goes on beside the original, which takes as long as that: whatever was under way (a back-off, a stop, the
-/// reading of a file) has come to its end by then.
+/// So long a copy goes on beside the original, which takes as long as that: whatever was under way (a back-off, a stop,
+/// the reading of a file) has come to its end by then.
 const COPY_TURNS: u64 = 120;
 
 /// The bits of all processes.
@@ -66,8 +66,8 @@ struct Sim {
     requests: u64,
     /// Somebody has asked for the end.
     told: bool,
-    /// The processes that the engine was told of, or that it told of, since it was looked at: a bit for each number, and for
-    /// each of 64 more the same one.
+    /// The processes that the engine was told of, or that it told of, since it was looked at: a bit for each number,
+    /// and for each of 64 more the same one.
     touched: u64,
     /// The engine was given something since then.
     is_touched: bool,

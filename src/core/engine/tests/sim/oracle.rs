@@ -357,7 +357,7 @@ impl Oracle {
             | Announcement::Noted { .. }
             | Announcement::Spawned { .. }
             | Announcement::Output { .. }
-            | Announcement::StrangerNotified { .. }
+            | Announcement::UnknownSenderNotified { .. }
             | Announcement::ExecFailedLate { .. }
             | Announcement::Shortage { .. }
             | Announcement::TaskSignalled { .. }
@@ -401,7 +401,8 @@ impl Oracle {
         self.rule(right, || "the daemon ends by itself, but no program asks for that".to_owned());
     }
 
-    /// A program tells its watchdog that it is alive: where nothing else tells of its health, this ends the row of its restarts.
+    /// A program tells its watchdog that it is alive: where nothing else tells of its health, this ends the row of its
+    /// restarts.
     pub(super) fn alive(&mut self, id: ProcId) {
         let is_up = |proc: &&mut Proc| matches!(proc.state, ProcessState::Running | ProcessState::Unhealthy);
         if let Some(proc) = self.procs.get_mut(&id).filter(is_up)

@@ -2,7 +2,7 @@
 
 use super::SECOND;
 use super::system::{Distortion, FakeSystem, Pending};
-use crate::api::{Answer, Keeping, Reply, RequestId};
+use crate::api::{Answer, Persistence, Reply, RequestId};
 #[cfg(feature = "http")]
 use crate::api::{DaemonFigures, Metrics, StatusRow};
 #[cfg(feature = "http")]
@@ -72,7 +72,7 @@ impl FakeSystem {
                 Reply::Metrics(Box::new(Metrics { rows, written, killed, daemon, began, now }))
             }
             OutputJob::Why { why, .. } => Reply::Why(why),
-            OutputJob::Keep { reply, .. } => reply.kept(Keeping::Kept),
+            OutputJob::Keep { reply, .. } => reply.kept(Persistence::Stored),
         };
         let pause = self.random.pick(&[0, 1, SECOND]);
         self.later(pause, Pending::Delegated { request, answer: Box::new(Ok(answer)) });

@@ -1,6 +1,6 @@
 //! The fake system: process groups whose tasks end by themselves, by signals, slowly, or not at all; answers that come
-//! late, twice or never; a configuration file that changes, breaks, and hangs. It performs the engine's effects and tells
-//! what came of them.
+//! late, twice or never; a configuration file that changes, breaks, and hangs. It performs the engine's effects and
+//! tells what came of them.
 
 mod faults;
 mod hooks;
@@ -20,7 +20,7 @@ use super::oracle::Oracle;
 use super::random::Random;
 use super::{Millis, SECOND};
 use crate::api::{Answer, ConditionId, ProcId, RequestId};
-use crate::config::{ConfigError, Loaded, Reading};
+use crate::config::{ConfigError, LoadResult, Loaded};
 use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Input, Signal, TaskCommand, TaskId};
 use crate::health::HealthCheckResult;
 use crate::models::{
@@ -228,7 +228,7 @@ impl FakeSystem {
     }
 
     /// What the file says now; broken in some cases.
-    pub(super) fn read_file(&mut self, load: u64, in_force: &[Arc<ProgramConfig>]) -> Result<Reading, ConfigError> {
+    pub(super) fn read_file(&mut self, load: u64, in_force: &[Arc<ProgramConfig>]) -> Result<LoadResult, ConfigError> {
         self.loading = self.loading.filter(|loading| *loading != load);
         if self.random.chance(15) && !self.calm {
             return Err(ConfigError::NotFound { path: "supervice.conf".into() });
@@ -260,7 +260,7 @@ impl FakeSystem {
             origins: Vec::new(),
             scaled: Vec::new(),
         };
-        Ok(Reading::new(loaded, in_force))
+        Ok(LoadResult::new(loaded, in_force))
     }
 }
 
@@ -324,7 +324,7 @@ impl FakeSystem {
             Effect::Delegate { request, job } => self.delegate(request, *job),
             Effect::Follow { request, .. } => self.follow(request),
             // Those who were limited and have gone come back as others.
-            Effect::EndStreams | Effect::ChangeDoors { .. } => {}
+            Effect::EndStreams | Effect::ChangeSockets { .. } => {}
             Effect::Unfollow { request } => {
                 let follows = self.followers.remove(&request);
                 self.oracle.rule(follows, || format!("{request:?} is no longer to follow, but never did"));

@@ -1,4 +1,5 @@
-//! Hooks: what the oracle knows of them. Each run that has begun is cleaned up once, beside nothing of it and before the next one.
+//! Hooks: what the oracle knows of them. Each run that has begun is cleaned up once, beside nothing of it and before
+//! the next one.
 
 use super::*;
 use crate::core::effect::HookLaunch;

@@ -1,4 +1,5 @@
-//! Programs whose main process is another one than that which was spawned: a member of the group takes the leader's place.
+//! Programs whose main process is another one than that which was spawned: a member of the group takes the leader's
+//! place.
 
 use super::{FakeSystem, Task};
 use crate::api::ProcId;

@@ -1,5 +1,5 @@
-//! Programs that tell of themselves on `$NOTIFY_SOCKET`: when they are ready, and again and again that they are alive; or too
-//! late, or not at all, or by somebody else.
+//! Programs that tell of themselves on `$NOTIFY_SOCKET`: when they are ready, and again and again that they are alive;
+//! or too late, or not at all, or by somebody else.
 
 use super::super::{Millis, SECOND};
 use super::{FakeSystem, Pending};

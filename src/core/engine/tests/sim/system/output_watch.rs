@@ -27,7 +27,7 @@ impl FakeSystem {
     pub(super) fn write_again(&mut self) {
         let runs: Vec<(ProcId, Generation)> = self.runs.iter().map(|(id, run)| (*id, run.generation)).collect();
         for (program, generation) in runs {
-            self.later(SECOND, Pending::Output(Note::Heard { program, generation }));
+            self.later(SECOND, Pending::Output(Note::OutputResumed { program, generation }));
         }
     }
 
@@ -39,7 +39,7 @@ impl FakeSystem {
         self.later(pause, Pending::Output(Note::Silent { program: id, generation, silence }));
         if silent && self.random.chance(50) {
             let pause = pause + self.random.below(3 * SECOND);
-            self.later(pause, Pending::Output(Note::Heard { program: id, generation }));
+            self.later(pause, Pending::Output(Note::OutputResumed { program: id, generation }));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The paths of `restart_on_change`: one inotify for all of them, as long as one is watched. It only says when to look; the look
-//! (and the reading of what is compared) is a short-lived thread's: it may take long, or hang on a dead disk.
+//! The paths of `restart_on_change`: one inotify for all of them, as long as one is watched. It only says when to look;
+//! the look (and the reading of what is compared) is a short-lived thread's: it may take long, or hang on a dead disk.
 //!
-//! Something has changed when nothing more happens for a while, and the content is another one than at the start of the run, or
-//! than what was told last. What is away for the moment is no other content: it may be about to come back.
+//! Something has changed when nothing more happens for a while, and the content is another one than at the start of the
+//! run, or than what was told last. What is away for the moment is no other content: it may be about to come back.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct WatchedPath {
 
 /// What a look has found.
 #[derive(Debug)]
-pub(super) struct ChangesLooked {
+pub(super) struct PathsInspected {
     run: ReadyRun,
     prints: Vec<Option<Fingerprint>>,
     watches: Vec<ChangeWatch>,
@@ -50,7 +50,7 @@ struct Watched {
     /// What there was at the start, or was told last; `None`: the first look has not ended.
     prints: Option<Vec<Option<Fingerprint>>>,
     watches: Vec<ChangeWatch>,
-    is_looking: bool,
+    is_inspecting: bool,
     /// Something has happened since the look began.
     is_stale: bool,
     look_at: Option<Instant>,
@@ -58,12 +58,12 @@ struct Watched {
 
 /// The paths of all runs.
 #[derive(Default)]
-pub(super) struct Changes {
+pub(super) struct WatchedPaths {
     events: Option<Arc<PathChanges>>,
     watched: Vec<Watched>,
 }
 
-impl Changes {
+impl WatchedPaths {
     /// Watches these paths for a run, from what they lead to now.
     pub(super) fn add(
         &mut self,
@@ -71,7 +71,7 @@ impl Changes {
         token: Token,
         run: ReadyRun,
         paths: Arc<[WatchedPath]>,
-        report: impl FnOnce(ChangesLooked) + Send + 'static,
+        report: impl FnOnce(PathsInspected) + Send + 'static,
     ) {
         if self.events.is_none() {
             let begun = PathChanges::new().and_then(|events| {
@@ -81,8 +81,8 @@ impl Changes {
             self.events = begun.ok();
         }
         let (prints, watches) = (None, Vec::new());
-        let mut watched = Watched { run, paths, prints, watches, is_looking: false, is_stale: false, look_at: None };
-        watched.look(self.events.as_ref(), report);
+        let mut watched = Watched { run, paths, prints, watches, is_inspecting: false, is_stale: false, look_at: None };
+        watched.inspect(self.events.as_ref(), report);
         self.watched.push(watched);
     }
 
@@ -111,7 +111,7 @@ impl Changes {
                 None => true,
             };
             // What a look that is under way watches is known when it has ended.
-            watched.is_stale |= watched.is_looking;
+            watched.is_stale |= watched.is_inspecting;
             if is_about {
                 watched.look_at = now.checked_add(SETTLED);
             }
@@ -119,14 +119,14 @@ impl Changes {
     }
 
     /// Takes in what a look has found: the path that leads to another thing than before.
-    pub(super) fn looked(&mut self, looked: ChangesLooked, now: Instant) -> Option<(ReadyRun, Arc<str>)> {
-        let ChangesLooked { run, prints, watches, is_complete, is_stale } = looked;
+    pub(super) fn inspected(&mut self, inspected: PathsInspected, now: Instant) -> Option<(ReadyRun, Arc<str>)> {
+        let PathsInspected { run, prints, watches, is_complete, is_stale } = inspected;
         let Some(place) = self.watched.iter().position(|watched| watched.run == run) else {
             self.forget_unused(watches);
             return None;
         };
         let watched = self.watched.get_mut(place)?;
-        watched.is_looking = false;
+        watched.is_inspecting = false;
         let old = std::mem::replace(&mut watched.watches, watches);
         if std::mem::take(&mut watched.is_stale) || is_stale {
             watched.look_at = now.checked_add(SETTLED);
@@ -156,20 +156,20 @@ impl Changes {
         news
     }
 
-    /// When [`look_again`](Self::look_again) is to be called.
+    /// When [`inspect_due`](Self::inspect_due) is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.watched.iter().filter(|watched| !watched.is_looking).filter_map(|watched| watched.look_at).min()
+        self.watched.iter().filter(|watched| !watched.is_inspecting).filter_map(|watched| watched.look_at).min()
     }
 
     /// Looks at what has settled.
-    pub(super) fn look_again<R: FnOnce(ChangesLooked) + Send + 'static>(
+    pub(super) fn inspect_due<R: FnOnce(PathsInspected) + Send + 'static>(
         &mut self,
         now: Instant,
         report: impl Fn() -> R,
     ) {
         for watched in &mut self.watched {
-            if !watched.is_looking && watched.look_at.is_some_and(|at| at <= now) {
-                watched.look(self.events.as_ref(), report());
+            if !watched.is_inspecting && watched.look_at.is_some_and(|at| at <= now) {
+                watched.inspect(self.events.as_ref(), report());
             }
         }
     }
@@ -180,7 +180,7 @@ impl Changes {
         for watch in watches {
             // One that looks at this moment may have the same.
             let is_used = |watched: &Watched| {
-                watched.is_looking || watched.watches.iter().any(|other| PathChanges::is_shared(other, &watch))
+                watched.is_inspecting || watched.watches.iter().any(|other| PathChanges::is_shared(other, &watch))
             };
             if !self.watched.iter().any(is_used) {
                 events.forget(&watch);
@@ -191,40 +191,40 @@ impl Changes {
 
 impl Watched {
     /// Has a thread look.
-    fn look(&mut self, events: Option<&Arc<PathChanges>>, report: impl FnOnce(ChangesLooked) + Send + 'static) {
+    fn inspect(&mut self, events: Option<&Arc<PathChanges>>, report: impl FnOnce(PathsInspected) + Send + 'static) {
         let (run, paths, events) = (self.run, Arc::clone(&self.paths), events.cloned());
         let before = self.prints.clone();
-        let look = move || report(look(run, &paths, before.as_deref(), events.as_deref()));
+        let inspect = move || report(inspect(run, &paths, before.as_deref(), events.as_deref()));
         self.is_stale = false;
-        self.is_looking = thread::spawn("changes", STACK, look).is_ok();
-        self.look_at = if self.is_looking { None } else { Instant::now().checked_add(RETRY_INTERVAL) };
+        self.is_inspecting = thread::spawn("changes", STACK, inspect).is_ok();
+        self.look_at = if self.is_inspecting { None } else { Instant::now().checked_add(RETRY_INTERVAL) };
     }
 }
 
 /// Looks at the paths of a run, and begins to watch them as they lead now.
-fn look(
+fn inspect(
     run: ReadyRun,
     paths: &[WatchedPath],
     before: Option<&[Option<Fingerprint>]>,
     events: Option<&PathChanges>,
-) -> ChangesLooked {
+) -> PathsInspected {
     let is_complete = events.is_some();
-    let mut looked = ChangesLooked { run, prints: Vec::new(), watches: Vec::new(), is_complete, is_stale: false };
+    let mut inspected = PathsInspected { run, prints: Vec::new(), watches: Vec::new(), is_complete, is_stale: false };
     for (number, path) in paths.iter().enumerate() {
         let found = first_file(&path.candidates).or(path.candidates.first());
         // At first this comes before all else: whatever happens from now on is a change.
         let first = before.is_none().then(|| found.and_then(|found| Fingerprint::of(found, None)));
         for candidate in &path.candidates {
             match events.map(|events| events.watch(candidate)) {
-                Some(Ok(watches)) => looked.watches.extend(watches),
-                Some(Err(_)) | None => looked.is_complete = false,
+                Some(Ok(watches)) => inspected.watches.extend(watches),
+                Some(Err(_)) | None => inspected.is_complete = false,
             }
         }
         // What comes after this look is told.
         let known = first.unwrap_or_else(|| before.and_then(|before| before.get(number).copied()).flatten());
         let now = found.and_then(|found| Fingerprint::of(found, known));
-        looked.is_stale |= first.is_some_and(|first| first != now);
-        looked.prints.push(first.unwrap_or(now));
+        inspected.is_stale |= first.is_some_and(|first| first != now);
+        inspected.prints.push(first.unwrap_or(now));
     }
-    looked
+    inspected
 }

@@ -9,7 +9,7 @@ use crate::process::{Generation, Moment};
 
 /// An event that is still to come.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum PendingEvent {
     /// A child has ended.
     Child,
     /// The engine is told this.
@@ -22,13 +22,13 @@ pub(super) enum News {
 
 /// The events still to come, ordered by time. Most are added at the end: a list beats a tree.
 #[derive(Debug, Default)]
-pub(super) struct Agenda(VecDeque<(Moment, News)>);
+pub(super) struct EventQueue(VecDeque<(Moment, PendingEvent)>);
 
-impl Agenda {
+impl EventQueue {
     /// Adds an event behind the others of that moment. The steps of the plan come last at a moment.
-    pub(super) fn add(&mut self, at: Moment, news: News) {
-        let rank = |(at, news): &(Moment, News)| (*at, matches!(news, News::Step(_)));
-        let new = (at, news);
+    pub(super) fn add(&mut self, at: Moment, event: PendingEvent) {
+        let rank = |(at, event): &(Moment, PendingEvent)| (*at, matches!(event, PendingEvent::Step(_)));
+        let new = (at, event);
         let place = self.0.partition_point(|other| rank(other) <= rank(&new));
         self.0.insert(place, new);
     }
@@ -39,10 +39,10 @@ impl Agenda {
     }
 
     /// The first event, if it is due.
-    pub(super) fn take_due(&mut self, now: Moment) -> Option<News> {
+    pub(super) fn take_due(&mut self, now: Moment) -> Option<PendingEvent> {
         if self.next()? > now {
             return None;
         }
-        self.0.pop_front().map(|(_, news)| news)
+        self.0.pop_front().map(|(_, event)| event)
     }
 }

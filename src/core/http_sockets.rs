@@ -4,26 +4,29 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
-use crate::control::door::Door;
 use crate::control::server::ServerHandle;
+use crate::control::server_socket::ServerSocket;
 use crate::models::SupervisorConfig;
 
 /// The sockets of HTTP. A reload may change them.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Doors {
+pub(super) struct HttpSockets {
     #[cfg(feature = "http")]
     listeners: Arc<web::Listeners>,
 }
 
-impl Doors {
+impl HttpSockets {
     /// Opens every socket that the configuration asks for.
-    pub(super) fn open(config: &SupervisorConfig, control: Option<UnixListener>) -> io::Result<(Doors, Vec<Door>)> {
-        let control = control.map(Door::control);
+    pub(super) fn open(
+        config: &SupervisorConfig,
+        control: Option<UnixListener>,
+    ) -> io::Result<(HttpSockets, Vec<ServerSocket>)> {
+        let control = control.map(ServerSocket::control);
         #[cfg(feature = "http")]
         {
             let listeners = web::Listeners::default();
-            let doors = listeners.open(config, control)?;
-            Ok((Doors { listeners: Arc::new(listeners) }, doors))
+            let sockets = listeners.open(config, control)?;
+            Ok((HttpSockets { listeners: Arc::new(listeners) }, sockets))
         }
         #[cfg(not(feature = "http"))]
         {
@@ -32,12 +35,12 @@ impl Doors {
                     "this supervice was built without HTTP (the feature http of its crate): nobody listens for it"
                 );
             }
-            Ok((Doors::default(), control.into_iter().collect()))
+            Ok((HttpSockets::default(), control.into_iter().collect()))
         }
     }
 
-    /// Opens, changes and closes sockets as another configuration asks for it. A thread of its own does it, which ends then: a
-    /// name may have to be looked up, and a file to be read.
+    /// Opens, changes and closes sockets as another configuration asks for it. A thread of its own does it, which ends
+    /// then: a name may have to be looked up, and a file to be read.
     pub(super) fn change(&self, config: Arc<SupervisorConfig>, server: ServerHandle) {
         #[cfg(feature = "http")]
         web::Listeners::change(&self.listeners, config, server);
@@ -55,9 +58,9 @@ mod web {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use crate::config::read_users_file;
-    use crate::control::door::{Door, Socket};
     use crate::control::server::{Place, ServerHandle};
-    use crate::control::web::{Gate, Secret, User};
+    use crate::control::server_socket::{ServerSocket, Socket};
+    use crate::control::web::{AccessGate, Secret, User};
     use crate::models::{HttpAddress, HttpConfig, SupervisorConfig};
     use crate::sys;
     use crate::util::{errno, thread};
@@ -73,17 +76,21 @@ mod web {
     }
 
     impl Listeners {
-        pub(super) fn open(&self, config: &SupervisorConfig, mut control: Option<Door>) -> io::Result<Vec<Door>> {
-            let mut doors = Vec::new();
+        pub(super) fn open(
+            &self,
+            config: &SupervisorConfig,
+            mut control: Option<ServerSocket>,
+        ) -> io::Result<Vec<ServerSocket>> {
+            let mut sockets = Vec::new();
             for http in &config.http {
                 let gate = Arc::new(gate(http)?);
                 match &mut control {
                     Some(control) if is_control(http, config) => control.gate = gate,
-                    Some(_) | None => doors.push(bind(http, gate)?),
+                    Some(_) | None => sockets.push(bind(http, gate)?),
                 }
             }
             self.open.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.http);
-            Ok(control.into_iter().chain(doors).collect())
+            Ok(control.into_iter().chain(sockets).collect())
         }
 
         pub(super) fn change(this: &Arc<Listeners>, config: Arc<SupervisorConfig>, server: ServerHandle) {
@@ -113,14 +120,14 @@ mod web {
         one.listen == other.listen && one.mode == other.mode && one.owner == other.owner
     }
 
-    /// The sections with the rules of their doors. Whoever has lost his password must not come in by it: where it can't be known who
-    /// may, a socket is closed. That of the frames stays open, but nobody gets in there by HTTP.
-    fn with_gates(config: &SupervisorConfig) -> Vec<(&HttpConfig, Arc<Gate>)> {
+    /// The sections with the rules of their sockets. Whoever has lost his password must not come in by it: where it
+    /// can't be known who may, a socket is closed. That of the frames stays open, but nobody gets in there by HTTP.
+    fn with_gates(config: &SupervisorConfig) -> Vec<(&HttpConfig, Arc<AccessGate>)> {
         let of = |http| match gate(http) {
             Ok(gate) => Some((http, Arc::new(gate))),
             Err(error) => {
                 log::error!("[{}] is closed: {}", http.name, errno::reason(&error));
-                let closed = || (http, Arc::new(Gate { is_closed: true, ..Gate::default() }));
+                let closed = || (http, Arc::new(AccessGate { is_closed: true, ..AccessGate::default() }));
                 is_control(http, config).then(closed)
             }
         };
@@ -136,7 +143,7 @@ mod web {
         let wanted = with_gates(config);
         let stays = |old: &HttpConfig| wanted.iter().any(|(new, _)| is_same_socket(old, new));
         let mut close: Vec<HttpConfig> = open.extract_if(.., |old| !is_control(old, config) && !stays(old)).collect();
-        let mut doors = Vec::new();
+        let mut sockets = Vec::new();
         for (http, gate) in wanted {
             if is_control(http, config) {
                 gates.push((Place::Control, gate));
@@ -150,11 +157,11 @@ mod web {
                     if close.is_empty() {
                         return Err(error);
                     }
-                    drop(server.change_doors(addresses(&std::mem::take(&mut close)), Vec::new(), Vec::new()));
+                    drop(server.change_sockets(addresses(&std::mem::take(&mut close)), Vec::new(), Vec::new()));
                     bind(http, gate)
                 });
                 match bound {
-                    Ok(door) => doors.push(door),
+                    Ok(door) => sockets.push(door),
                     Err(error) => {
                         log::error!("[{}]: {}; the other sockets stay", http.name, errno::reason(&error));
                         continue;
@@ -167,14 +174,14 @@ mod web {
         for old in &close {
             log::info!("HTTP is spoken at {} no more", old.listen);
         }
-        drop(server.change_doors(addresses(&close), doors, gates));
+        drop(server.change_sockets(addresses(&close), sockets, gates));
     }
 
     fn addresses(all: &[HttpConfig]) -> Vec<HttpAddress> {
         all.iter().map(|http| http.listen.clone()).collect()
     }
 
-    fn gate(http: &HttpConfig) -> io::Result<Gate> {
+    fn gate(http: &HttpConfig) -> io::Result<AccessGate> {
         let user = |name: &str, secret: &str| User { name: name.into(), secret: Secret::parse(secret) };
         let mut users = Vec::new();
         if let (Some(name), Some(password)) = (&http.username, &http.password) {
@@ -193,10 +200,10 @@ mod web {
             HttpAddress::Unix(_) => false,
         };
         let open_probes = http.open_probes.unwrap_or(http.listen.is_of_this_machine());
-        Ok(Gate { users, hosts, is_remote, open_probes, ..Gate::default() })
+        Ok(AccessGate { users, hosts, is_remote, open_probes, ..AccessGate::default() })
     }
 
-    fn bind(http: &HttpConfig, gate: Arc<Gate>) -> io::Result<Door> {
+    fn bind(http: &HttpConfig, gate: Arc<AccessGate>) -> io::Result<ServerSocket> {
         let (socket, guard) = match &http.listen {
             HttpAddress::Unix(path) => {
                 let owner = http.owner.as_deref().map_or(Ok((None, None)), sys::users::lookup_owner);
@@ -224,7 +231,7 @@ mod web {
             }
         };
         log::info!("HTTP is spoken at {}", http.listen);
-        Ok(Door { socket, guard, at: Some(http.listen.clone()), gate })
+        Ok(ServerSocket { socket, guard, at: Some(http.listen.clone()), gate })
     }
 
     #[cfg(test)]

@@ -1,15 +1,15 @@
-//! What happens, on its way to those who follow it. The dispatcher leaves it here once, however many they are; the io thread
-//! hands it to each of them.
+//! What happens, on its way to those who follow it. The dispatcher leaves it here once, however many they are; the io
+//! thread hands it to each of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event_feed::EventFeed;
-use super::feed::{FeedItem, Source, Told};
+use super::feed::{FeedItem, SharedEvent, Source};
 use crate::api::{Announcement, EventKinds, HistoryRow, Reader, RequestId};
 
 /// So much may wait for the io thread; beyond that the oldest goes, and everybody who follows is told how much.
-const MOST_NEWS: usize = 10_000;
+const MAX_QUEUED: usize = 10_000;
 
 /// A client that follows what happens.
 pub struct Follower {
@@ -38,19 +38,19 @@ impl Follower {
         Follower { request, conn, kinds, reader, feed: Arc::new(feed) }
     }
 
-    /// What it is told of this, which others are told as well: without the names of programs that it may not read, and nothing at
-    /// all of those.
-    fn shown(&self, announcement: &Arc<Announcement>, told: &Arc<Told>) -> Option<Arc<Told>> {
+    /// What it is told of this, which others are told as well: without the names of programs that it may not read, and
+    /// nothing at all of those.
+    fn shown(&self, announcement: &Arc<Announcement>, told: &Arc<SharedEvent>) -> Option<Arc<SharedEvent>> {
         let event = announcement.event().filter(|event| self.kinds.has(event.event_type()))?;
         let Some(reader) = self.reader.as_deref() else { return Some(Arc::clone(told)) };
-        if !reader.sees(event.program()) {
+        if !reader.can_see(event.program()) {
             return None;
         }
         let mut shown = Announcement::clone(announcement);
         if let Announcement::Transition { transition, .. } = &mut shown {
-            transition.cause.hide_names(&|name| reader.sees_name(name));
+            transition.cause.hide_names(&|name| reader.can_see_name(name));
         }
-        Some(Arc::new(Told::new(Arc::new(shown))))
+        Some(Arc::new(SharedEvent::new(Arc::new(shown))))
     }
 }
 
@@ -68,14 +68,14 @@ struct State {
     items: VecDeque<Item>,
     lost: u64,
     /// The io thread knows that there is something.
-    told: bool,
+    is_notified: bool,
 }
 
 /// The queue between the dispatcher and the io thread.
 #[derive(Default)]
-pub(super) struct News(Mutex<State>);
+pub(super) struct AnnouncementQueue(Mutex<State>);
 
-impl News {
+impl AnnouncementQueue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,14 +83,14 @@ impl News {
     /// Adds something; `true`: the io thread must be woken.
     fn push(&self, item: Item) -> bool {
         let mut state = self.lock();
-        if state.items.len() >= MOST_NEWS
+        if state.items.len() >= MAX_QUEUED
             && let Some(oldest) = state.items.iter().position(|item| matches!(item, Item::Happened(_)))
         {
             state.items.remove(oldest);
             state.lost += 1;
         }
         state.items.push_back(item);
-        !std::mem::replace(&mut state.told, true)
+        !std::mem::replace(&mut state.is_notified, true)
     }
 
     /// `true`: the io thread must be woken. The other items wake it in any case.
@@ -112,7 +112,7 @@ impl News {
 
     fn take(&self) -> (VecDeque<Item>, u64) {
         let mut state = self.lock();
-        state.told = false;
+        state.is_notified = false;
         (std::mem::take(&mut state.items), std::mem::take(&mut state.lost))
     }
 }
@@ -123,17 +123,17 @@ pub(super) struct Followers(Vec<Follower>);
 
 impl Followers {
     /// Hands out what has come; the feeds in which something waits that their connections do not know of.
-    pub(super) fn hand_out(&mut self, news: &News) -> Vec<(u64, Arc<dyn Source>)> {
+    pub(super) fn hand_out(&mut self, news: &AnnouncementQueue) -> Vec<(u64, Arc<dyn Source>)> {
         let (items, lost) = news.take();
         let mut fresh: Vec<(u64, Arc<dyn Source>)> = Vec::new();
         let mut tell = |follower: &Follower| fresh.push((follower.conn, Arc::clone(&follower.feed) as Arc<dyn Source>));
         if lost > 0 {
-            self.0.iter().for_each(|follower| follower.feed.lose(lost));
+            self.0.iter().for_each(|follower| follower.feed.note_lost(lost));
         }
         for item in items {
             match item {
                 Item::Happened(announcement) => {
-                    let told = Arc::new(Told::new(Arc::clone(&announcement)));
+                    let told = Arc::new(SharedEvent::new(Arc::clone(&announcement)));
                     for follower in &self.0 {
                         let Some(shown) = follower.shown(&announcement, &told) else { continue };
                         if follower.feed.push(FeedItem::Present(shown)) {
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn who_follows_is_told_of_what_comes_after_that_and_of_nothing_twice() {
-        let (news, mut followers) = (News::default(), Followers::default());
+        let (news, mut followers) = (AnnouncementQueue::default(), Followers::default());
         assert!(news.happened(&happened("before")), "the io thread has to be told");
         news.follow(follower(1));
         assert!(!news.happened(&happened("behind")), "it knows already");
@@ -222,17 +222,17 @@ mod tests {
 
     #[test]
     fn an_io_thread_that_does_not_keep_up_loses_the_oldest_and_everybody_learns_how_many() {
-        let (news, mut followers) = (News::default(), Followers::default());
+        let (news, mut followers) = (AnnouncementQueue::default(), Followers::default());
         news.follow(follower(1));
         let feed = followers.hand_out(&news).remove(0).1;
         assert!(told(feed.as_ref()).is_empty());
         let web = happened("web");
-        for _ in 0..MOST_NEWS + 7 {
+        for _ in 0..MAX_QUEUED + 7 {
             news.happened(&web);
         }
         followers.hand_out(&news);
         let all = told(feed.as_ref());
         let lost: u64 = all.iter().map(|(_, lost)| lost).sum();
-        assert_eq!(all.len() as u64 + lost, MOST_NEWS as u64 + 7);
+        assert_eq!(all.len() as u64 + lost, MAX_QUEUED as u64 + 7);
     }
 }

@@ -13,7 +13,7 @@ use mio::event::Source;
 use super::link::Stream;
 use super::peer::Who;
 #[cfg(feature = "http")]
-use super::web::Gate;
+use super::web::AccessGate;
 #[cfg(feature = "http")]
 use crate::models::HttpAddress;
 use crate::sys::net::SocketGuard;
@@ -30,7 +30,7 @@ pub enum Socket {
 
 /// A socket that clients may connect to.
 #[derive(Debug)]
-pub struct Door {
+pub struct ServerSocket {
     /// The socket.
     pub socket: Socket,
     /// Removes the file of the socket when it is closed; that of the control socket is among the daemon's names.
@@ -40,13 +40,13 @@ pub struct Door {
     pub at: Option<HttpAddress>,
     /// Who gets in by HTTP.
     #[cfg(feature = "http")]
-    pub gate: Arc<Gate>,
+    pub gate: Arc<AccessGate>,
 }
 
-impl Door {
+impl ServerSocket {
     /// The control socket: whoever its mode lets in may do all.
-    pub fn control(socket: UnixListener) -> Door {
-        Door {
+    pub fn control(socket: UnixListener) -> ServerSocket {
+        ServerSocket {
             socket: Socket::Unix(socket),
             guard: None,
             #[cfg(feature = "http")]
@@ -63,17 +63,17 @@ enum Listener {
     Tcp(mio::net::TcpListener),
 }
 
-/// What holds for everybody who comes in by one door.
+/// What holds for everybody who comes in by one socket.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     /// Frames are spoken by root and the daemon's own user alone: a frame has no place for a password.
     pub(super) frames_for_own_user: bool,
     #[cfg(feature = "http")]
-    pub(super) gate: Arc<Gate>,
+    pub(super) gate: Arc<AccessGate>,
 }
 
-/// A door that is watched.
-pub(super) struct OpenDoor {
+/// A socket that is watched.
+pub(super) struct OpenSocket {
     listener: Listener,
     /// Removes the file of the socket.
     pub(super) guard: Option<SocketGuard>,
@@ -85,31 +85,31 @@ pub(super) struct OpenDoor {
     own_user_only: bool,
 }
 
-impl OpenDoor {
-    pub(super) fn new(door: Door) -> OpenDoor {
-        let own_user_only = match &door.socket {
+impl OpenSocket {
+    pub(super) fn new(server_socket: ServerSocket) -> OpenSocket {
+        let own_user_only = match &server_socket.socket {
             Socket::Unix(listener) => !listener.local_addr().is_ok_and(|at| at.as_pathname().is_some()),
             #[cfg(feature = "http")]
             Socket::Tcp(_) => false,
         };
-        let listener = match door.socket {
+        let listener = match server_socket.socket {
             Socket::Unix(listener) => Listener::Unix(mio::net::UnixListener::from_std(listener)),
             #[cfg(feature = "http")]
             Socket::Tcp(listener) => Listener::Tcp(mio::net::TcpListener::from_std(listener)),
         };
         let terms = Terms {
             #[cfg(feature = "http")]
-            frames_for_own_user: door.gate.asks_for_a_password(),
+            frames_for_own_user: server_socket.gate.asks_for_a_password(),
             #[cfg(not(feature = "http"))]
             frames_for_own_user: false,
             #[cfg(feature = "http")]
-            gate: door.gate,
+            gate: server_socket.gate,
         };
-        OpenDoor {
+        OpenSocket {
             listener,
-            guard: door.guard,
+            guard: server_socket.guard,
             #[cfg(feature = "http")]
-            at: door.at,
+            at: server_socket.at,
             terms,
             own_user_only,
         }
@@ -134,7 +134,7 @@ impl OpenDoor {
 
     /// Replaces the rules for who may connect.
     #[cfg(feature = "http")]
-    pub(super) fn take_gate(&mut self, gate: Arc<Gate>) {
+    pub(super) fn set_gate(&mut self, gate: Arc<AccessGate>) {
         self.terms = Terms { frames_for_own_user: gate.asks_for_a_password(), gate };
     }
 

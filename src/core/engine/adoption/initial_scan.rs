@@ -1,56 +1,61 @@
-//! The first look, before anything is started: which orphans there are, and which of them have to end.
+//! The initial scan, before anything is started: which orphans there are, and which of them have to end.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Found, dead_daemons, judge, main_sessions, undecided, untagged_mains};
-use super::stop_stage::OrphanGroup;
+use super::classify::{Found, classify, dead_daemons, main_sessions, undecided, untagged_mains};
+use super::orphan_group::OrphanGroup;
 use super::{Adoption, Note, Output, ProcId, Program};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
 use crate::util::sorted::SortedSet;
 
-/// How long a daemon that is about to end, and what is being executed, is waited for. A killed daemon releases its socket
-/// a few milliseconds before it has ended.
+/// How long a daemon that is about to end, and what is being executed, is waited for. A killed daemon releases its
+/// socket a few milliseconds before it has ended.
 const UNDECIDED_LIMIT: Duration = Duration::from_millis(300);
 /// The pause before the second examination; each further one is twice as long, …
 const FIRST_EXAMINE_PAUSE: Duration = Duration::from_millis(2);
 /// … up to this.
 const MAX_EXAMINE_PAUSE: Duration = Duration::from_millis(20);
 
-/// How far the first look has come.
+/// How far the initial scan has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum FirstLook {
+pub(super) enum InitialScan {
     /// Nobody has asked for it.
     #[default]
     NotBegun,
     /// Every process is being looked at.
-    Scanning(Search),
+    Scanning(ScanRequest),
     /// The undecided ones are being looked at.
     Examining(Undecided),
     /// They are looked at again at `next`.
     Waiting { look: Undecided, next: Moment },
     /// It is decided whose everything is; the processes are being taken hold of.
-    Holding { search: Search, pre_exec: Option<Note>, candidates: Vec<Candidate>, not_configured: Vec<(String, Found)> },
+    Holding {
+        request: ScanRequest,
+        pre_exec: Option<Note>,
+        candidates: Vec<Candidate>,
+        not_configured: Vec<(String, Found)>,
+    },
     /// It is over.
     Settled,
 }
 
 /// What stays the same when everything is looked at once more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Search {
+pub(super) struct ScanRequest {
     programs: Vec<Program>,
     /// The pids that were looked at a second time.
     examined: SortedSet<i32>,
-    /// When it is decided at the latest; counted from the first look.
+    /// When it is decided at the latest; counted from the initial scan.
     until: Option<Moment>,
 }
 
 /// A look that is not complete yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Undecided {
-    search: Search,
+    request: ScanRequest,
     facts: ScanFacts,
     /// Those of the examination that comes next or is under way.
     pids: Vec<i32>,
@@ -73,46 +78,46 @@ impl Candidate {
     }
 }
 
-impl FirstLook {
+impl InitialScan {
     pub(super) fn next_wake(&self) -> Option<Moment> {
         match self {
-            FirstLook::Waiting { next, .. } => Some(*next),
-            FirstLook::NotBegun
-            | FirstLook::Scanning(_)
-            | FirstLook::Examining(_)
-            | FirstLook::Holding { .. }
-            | FirstLook::Settled => None,
+            InitialScan::Waiting { next, .. } => Some(*next),
+            InitialScan::NotBegun
+            | InitialScan::Scanning(_)
+            | InitialScan::Examining(_)
+            | InitialScan::Holding { .. }
+            | InitialScan::Settled => None,
         }
     }
 
     /// One more program is looked for.
     pub(super) fn add(&mut self, program: Program) {
         match self {
-            FirstLook::Scanning(search)
-            | FirstLook::Examining(Undecided { search, .. })
-            | FirstLook::Waiting { look: Undecided { search, .. }, .. }
-            | FirstLook::Holding { search, .. } => search.programs.push(program),
-            FirstLook::NotBegun | FirstLook::Settled => {}
+            InitialScan::Scanning(request)
+            | InitialScan::Examining(Undecided { request, .. })
+            | InitialScan::Waiting { look: Undecided { request, .. }, .. }
+            | InitialScan::Holding { request, .. } => request.programs.push(program),
+            InitialScan::NotBegun | InitialScan::Settled => {}
         }
     }
 
     /// Drops a program; what is held of it by now.
     pub(super) fn forget(&mut self, id: ProcId) -> Vec<ProcessId> {
         match self {
-            FirstLook::Scanning(search)
-            | FirstLook::Examining(Undecided { search, .. })
-            | FirstLook::Waiting { look: Undecided { search, .. }, .. } => {
-                search.programs.retain(|program| program.id != id);
+            InitialScan::Scanning(request)
+            | InitialScan::Examining(Undecided { request, .. })
+            | InitialScan::Waiting { look: Undecided { request, .. }, .. } => {
+                request.programs.retain(|program| program.id != id);
                 Vec::new()
             }
-            FirstLook::Holding { search, candidates, .. } => {
-                search.programs.retain(|program| program.id != id);
+            InitialScan::Holding { request, candidates, .. } => {
+                request.programs.retain(|program| program.id != id);
                 let of_it = candidates.iter().filter(|candidate| candidate.program.id == id);
                 let held = of_it.flat_map(Candidate::processes).collect();
                 candidates.retain(|candidate| candidate.program.id != id);
                 held
             }
-            FirstLook::NotBegun | FirstLook::Settled => Vec::new(),
+            InitialScan::NotBegun | InitialScan::Settled => Vec::new(),
         }
     }
 }
@@ -124,12 +129,13 @@ impl Adoption {
         // Where there is none, all of them may come later.
         let is_wanted = programs.is_empty() || programs.iter().any(|program| program.reconcile != Reconcile::Off);
         if !(is_wanted && self.can_be_left()) {
-            self.first_look = FirstLook::Settled;
+            self.initial_scan = InitialScan::Settled;
             return vec![Output::Settled];
         }
         let file = |program: &Program| Some((program.name.clone(), program.pid_file.clone()?));
         let files: Vec<_> = programs.iter().filter_map(file).collect();
-        self.first_look = FirstLook::Scanning(Search { programs, examined: SortedSet::default(), until: None });
+        self.initial_scan =
+            InitialScan::Scanning(ScanRequest { programs, examined: SortedSet::default(), until: None });
         let files = Some(files).filter(|files| !files.is_empty()).map(|files| Output::ReadPidFiles { files });
         files.into_iter().chain([Output::Scan]).collect()
     }
@@ -138,14 +144,14 @@ impl Adoption {
         &mut self,
         now: Moment,
         from: Moment,
-        mut search: Search,
+        mut request: ScanRequest,
         result: Result<ScanFacts, String>,
         out: &mut Vec<Output>,
     ) {
         match result {
             Ok(facts) => {
-                search.until.get_or_insert(from + UNDECIDED_LIMIT);
-                self.go_on(now, Undecided { search, facts, pids: Vec::new(), pause: Duration::ZERO }, out);
+                request.until.get_or_insert(from + UNDECIDED_LIMIT);
+                self.examine_again(now, Undecided { request, facts, pids: Vec::new(), pause: Duration::ZERO }, out);
             }
             Err(reason) => {
                 out.push(Output::Log(Note::CannotLook { reason }));
@@ -155,12 +161,12 @@ impl Adoption {
     }
 
     /// Looks again at what is undecided, for as long as that may change anything.
-    fn go_on(&mut self, now: Moment, mut look: Undecided, out: &mut Vec<Output>) {
+    fn examine_again(&mut self, now: Moment, mut look: Undecided, out: &mut Vec<Output>) {
         let Some(identity) = &self.identity else { return };
-        look.pids = undecided(identity, &look.facts, &look.search.examined);
+        look.pids = undecided(identity, &look.facts, &look.request.examined);
         // The first examination is never left out: without it nobody is known to be dead.
-        let is_first = look.search.examined.is_empty();
-        let until = look.search.until.unwrap_or(now);
+        let is_first = look.request.examined.is_empty();
+        let until = look.request.until.unwrap_or(now);
         if look.pids.is_empty() || (now >= until && !is_first) {
             return self.decide(look, out);
         }
@@ -169,53 +175,53 @@ impl Adoption {
         }
         look.pause = (look.pause * 2).clamp(FIRST_EXAMINE_PAUSE, MAX_EXAMINE_PAUSE);
         let next = (now + look.pause).min(until);
-        self.first_look = FirstLook::Waiting { look, next };
+        self.initial_scan = InitialScan::Waiting { look, next };
     }
 
     fn examine(&mut self, look: Undecided, out: &mut Vec<Output>) {
         out.push(Output::Examine { pids: look.pids.clone() });
-        self.first_look = FirstLook::Examining(look);
+        self.initial_scan = InitialScan::Examining(look);
     }
 
     pub(super) fn examined(&mut self, now: Moment, facts: ScanFacts, out: &mut Vec<Output>) {
-        match std::mem::take(&mut self.first_look) {
-            FirstLook::Examining(mut look) => {
+        match std::mem::take(&mut self.initial_scan) {
+            InitialScan::Examining(mut look) => {
                 look.facts.update(&look.pids, facts);
-                look.search.examined.extend(look.pids.iter().copied());
-                self.go_on(now, look, out);
+                look.request.examined.extend(look.pids.iter().copied());
+                self.examine_again(now, look, out);
             }
-            other @ (FirstLook::NotBegun
-            | FirstLook::Scanning(_)
-            | FirstLook::Waiting { .. }
-            | FirstLook::Holding { .. }
-            | FirstLook::Settled) => self.first_look = other,
+            other @ (InitialScan::NotBegun
+            | InitialScan::Scanning(_)
+            | InitialScan::Waiting { .. }
+            | InitialScan::Holding { .. }
+            | InitialScan::Settled) => self.initial_scan = other,
         }
     }
 
-    pub(super) fn first_look_timeout(&mut self, now: Moment, out: &mut Vec<Output>) {
-        match std::mem::take(&mut self.first_look) {
-            FirstLook::Waiting { look, next } if next <= now => self.examine(look, out),
-            other @ (FirstLook::NotBegun
-            | FirstLook::Scanning(_)
-            | FirstLook::Examining(_)
-            | FirstLook::Waiting { .. }
-            | FirstLook::Holding { .. }
-            | FirstLook::Settled) => self.first_look = other,
+    pub(super) fn initial_scan_timeout(&mut self, now: Moment, out: &mut Vec<Output>) {
+        match std::mem::take(&mut self.initial_scan) {
+            InitialScan::Waiting { look, next } if next <= now => self.examine(look, out),
+            other @ (InitialScan::NotBegun
+            | InitialScan::Scanning(_)
+            | InitialScan::Examining(_)
+            | InitialScan::Waiting { .. }
+            | InitialScan::Holding { .. }
+            | InitialScan::Settled) => self.initial_scan = other,
         }
     }
 
     /// Decides what has to end and what is left alone, and takes hold of both.
     fn decide(&mut self, look: Undecided, out: &mut Vec<Output>) {
         let Some(identity) = &self.identity else { return };
-        let Undecided { search, facts, .. } = look;
-        self.dead.extend(dead_daemons(identity, &facts, &search.examined));
+        let Undecided { request, facts, .. } = look;
+        self.dead.extend(dead_daemons(identity, &facts, &request.examined));
         self.main_sessions.extend(main_sessions(identity, &facts, &self.dead, &self.named));
-        let mut found = judge(identity, &facts, &self.dead, &self.main_sessions);
+        let mut found = classify(identity, &facts, &self.dead, &self.main_sessions);
         let mut untagged = untagged_mains(identity, &facts, &found, &self.named);
         untagged.retain(|name, _| self.written_since.contains(name));
         let pre_exec = Some(facts.pre_exec).filter(|pids| !pids.is_empty()).map(|pids| Note::PreExec { pids });
         let mut candidates = Vec::new();
-        for program in &search.programs {
+        for program in &request.programs {
             let untagged = untagged.remove(&program.name).filter(|_| program.reconcile != Reconcile::Off);
             let found = found.remove(&program.name);
             if found.is_some() || untagged.is_some() {
@@ -225,18 +231,18 @@ impl Adoption {
         }
         let not_configured = found.into_iter().collect();
         let processes: Vec<ProcessId> = candidates.iter().flat_map(Candidate::processes).collect();
-        self.first_look = FirstLook::Holding { search, pre_exec, candidates, not_configured };
+        self.initial_scan = InitialScan::Holding { request, pre_exec, candidates, not_configured };
         out.push(Output::Probe { processes });
     }
 
     pub(super) fn first_probed(&mut self, now: Moment, living: &SortedSet<ProcessId>, out: &mut Vec<Output>) {
-        match std::mem::take(&mut self.first_look) {
-            FirstLook::Holding { search, pre_exec, candidates, not_configured } => {
+        match std::mem::take(&mut self.initial_scan) {
+            InitialScan::Holding { request, pre_exec, candidates, not_configured } => {
                 let has_ended = |process: &ProcessId| !living.contains(process);
                 let is_stale = candidates.iter().any(|candidate| candidate.to_end.iter().any(has_ended));
-                if is_stale && search.until.is_some_and(|until| now < until) {
+                if is_stale && request.until.is_some_and(|until| now < until) {
                     // What has ended may have forked after the look had passed.
-                    self.first_look = FirstLook::Scanning(search);
+                    self.initial_scan = InitialScan::Scanning(request);
                     return out.extend([release(&candidates, living), Some(Output::Scan)].into_iter().flatten());
                 }
                 out.extend(pre_exec.map(Output::Log));
@@ -247,7 +253,7 @@ impl Adoption {
                     let (program, pids) = (program.clone(), found.pids());
                     Output::Log(Note::NotConfigured { program, pids })
                 };
-                let is_new = |name: &String| search.programs.iter().find(|program| program.name == *name).cloned();
+                let is_new = |name: &String| request.programs.iter().find(|program| program.name == *name).cloned();
                 for found in not_configured {
                     // It has come in the last moment.
                     if let Some(program) = is_new(&found.0) {
@@ -259,11 +265,11 @@ impl Adoption {
                 }
                 self.settle(out);
             }
-            other @ (FirstLook::NotBegun
-            | FirstLook::Scanning(_)
-            | FirstLook::Examining(_)
-            | FirstLook::Waiting { .. }
-            | FirstLook::Settled) => self.first_look = other,
+            other @ (InitialScan::NotBegun
+            | InitialScan::Scanning(_)
+            | InitialScan::Examining(_)
+            | InitialScan::Waiting { .. }
+            | InitialScan::Settled) => self.initial_scan = other,
         }
     }
 
@@ -290,7 +296,7 @@ impl Adoption {
     }
 
     fn settle(&mut self, out: &mut Vec<Output>) {
-        self.first_look = FirstLook::Settled;
+        self.initial_scan = InitialScan::Settled;
         out.push(Output::Settled);
     }
 }

@@ -1,11 +1,11 @@
 //! Which program an orphan belongs to, by what one scan has found of it.
 //!
-//! Everything below a program inherits its tag, a login shell or a daemon that somebody has started from it as
-//! well. A process is *certainly* an orphan of ours only if it is in the session that was made for the program's leader,
-//! sees the same processes and files as we do, and carries the tag of a dead daemon at our place. The whole session of
-//! such a process is known with it. A program that puts itself into the background leaves that session, as a login shell
-//! does; but its pid file names the process that it has become, and the session of that is as good, if it has the tag as
-//! well. Every other process with such a tag is *doubtful*.
+//! Everything below a program inherits its tag, a login shell or a daemon that somebody has started from it as well. A
+//! process is *certainly* an orphan of ours only if it is in the session that was made for the program's leader, sees
+//! the same processes and files as we do, and carries the tag of a dead daemon at our place. The whole session of such
+//! a process is known with it. A program that puts itself into the background leaves that session, as a login shell
+//! does; but its pid file names the process that it has become, and the session of that is as good, if it has the tag
+//! as well. Every other process with such a tag is *doubtful*.
 //!
 //! This process, its ancestors and what a living daemon has started are never orphans. What is in our own session is
 //! never certain, and never told to end.
@@ -111,9 +111,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// The processes that have to be looked at once more before anything is decided: what is being executed, and the daemons
-/// that have left orphans, unless a second look (`examined`) has already found them dead. (A look takes its time, and a
-/// daemon may begin behind its back; and a killed daemon gives its socket away a moment before it has ended.)
+/// The processes that have to be looked at once more before anything is decided: what is being executed, and the
+/// daemons that have left orphans, unless a second look (`examined`) has already found them dead. (A look takes its
+/// time, and a daemon may begin behind its back; and a killed daemon gives its socket away a moment before it has
+/// ended.)
 pub(super) fn undecided(identity: &Identity, facts: &ScanFacts, examined: &SortedSet<i32>) -> Vec<i32> {
     let view = View::of(identity, facts);
     let authors = view.authors().filter(|daemon| view.lives(*daemon) || !examined.contains(&daemon.pid));
@@ -144,8 +145,9 @@ pub(super) fn main_sessions(
     mains.map(|(process, _, tag)| (tag.program, process.session)).collect()
 }
 
-/// All orphans of these daemons at our place, by program. Certain are those too that are in the session of its main process.
-pub(super) fn judge(
+/// All orphans of these daemons at our place, by program. Certain are those too that are in the session of its main
+/// process.
+pub(super) fn classify(
     identity: &Identity,
     facts: &ScanFacts,
     dead: &SortedSet<ProcessId>,
@@ -186,8 +188,9 @@ pub(super) fn judge(
     found
 }
 
-/// The processes that the pid files of their programs name though they have no tag: some overwrite their environment with a
-/// title for `ps`. What has started them is not known (the system's own init may have), so they are never more than told of.
+/// The processes that the pid files of their programs name though they have no tag: some overwrite their environment
+/// with a title for `ps`. What has started them is not known (the system's own init may have), so they are never more
+/// than told of.
 pub(super) fn untagged_mains(
     identity: &Identity,
     facts: &ScanFacts,
@@ -236,7 +239,7 @@ mod tests {
         let named = named.iter().map(|(program, pid)| ((*program).to_owned(), *pid)).collect();
         let dead = dead_daemons(&identity(), facts, &all());
         let sessions = main_sessions(&identity(), facts, &dead, &named);
-        judge(&identity(), facts, &dead, &sessions)
+        classify(&identity(), facts, &dead, &sessions)
     }
 
     fn all() -> SortedSet<i32> {
@@ -304,7 +307,7 @@ mod tests {
         let living = [(1, 0, 1), (50, 1, 50), (60, 50, 60), (70, 50, 70)];
         let facts = facts(&living, &[(60, "60/50.500/web//s"), (70, "70/50.501/web//s")]);
         let dead = dead_daemons(&again, &facts, &all());
-        let found = judge(&again, &facts, &dead, &SortedMap::default());
+        let found = classify(&again, &facts, &dead, &SortedMap::default());
         assert_eq!(found.get("web").map(|found| pids(&found.certain)), Some(vec![60]), "70 is of this run");
     }
 
@@ -321,7 +324,7 @@ mod tests {
         let nobody = SortedSet::default();
         assert_eq!(undecided(&identity(), &facts, &nobody), [900]);
         assert_eq!(dead_daemons(&identity(), &facts, &nobody), SortedSet::default());
-        assert_eq!(judge(&identity(), &facts, &SortedSet::default(), &SortedMap::default()), SortedMap::default());
+        assert_eq!(classify(&identity(), &facts, &SortedSet::default(), &SortedMap::default()), SortedMap::default());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::judge;
+use super::classify::classify;
 use super::{Adoption, Note, Output, ProcId};
 use crate::models::Reconcile;
 use crate::process::{Moment, ProcessId, ScanFacts};
@@ -21,8 +21,8 @@ const SCAN_PAUSE_SHARE: u32 = 20;
 /// … or so many times while they are not trusted, which is not for long.
 const UNSURE_PAUSE_SHARE: u32 = 2;
 /// A look is not trusted while something is being executed, which shows no tag for a moment. What stays so (its disk
-/// hangs), and a machine on which something always is, are not waited for: looks that began later than this after the first
-/// such one count. Well below the time that a killed program has in a shutdown.
+/// hangs), and a machine on which something always is, are not waited for: looks that began later than this after the
+/// first such one count. Well below the time that a killed program has in a shutdown.
 const UNSURE_LIMIT: Duration = Duration::from_millis(500);
 /// Whether members have ended is asked after this time, then after twice as long, …
 const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(2);
@@ -53,7 +53,7 @@ impl OrphanGroup {
         OrphanGroup { program, all, members, incoming, last_signal, empty_since, next_probe, probe_pause }
     }
 
-    /// Of a program that came after the first look: they are not held yet, and may have ended.
+    /// Of a program that came after the initial scan: they are not held yet, and may have ended.
     pub(super) fn late(now: Moment, program: String, all: bool, incoming: Vec<ProcessId>) -> OrphanGroup {
         OrphanGroup { incoming, ..OrphanGroup::new(now, program, all, Vec::new()) }
     }
@@ -223,7 +223,7 @@ impl Adoption {
 
     fn add_fresh(&mut self, facts: &ScanFacts, out: &mut Vec<Output>) {
         let Some(identity) = &self.identity else { return };
-        let mut found = judge(identity, facts, &self.dead, &self.main_sessions);
+        let mut found = classify(identity, facts, &self.dead, &self.main_sessions);
         let mut all = Vec::new();
         for (id, group) in self.groups.iter_mut() {
             let Some(found) = found.remove(&group.program) else { continue };

@@ -16,7 +16,7 @@ use crate::util::topology::Topology;
 
 /// Processes that are stopped at the same time, when those of the stage before have gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stage {
+pub(super) struct ShutdownStage {
     pub(super) ids: Vec<ProcId>,
     /// The most seconds that one of them may take by its own settings.
     longest: u32,
@@ -25,8 +25,8 @@ pub(super) struct Stage {
 /// Who is to end before whom in the shutdown, of those that are there when it begins.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StopOrder {
-    /// How many of those that depend on it are still there; [`TOLD`]: none, and so it was told to stop; [`GONE`]: it is not there
-    /// itself.
+    /// How many of those that depend on it are still there; [`STOP_REQUESTED`]: none, and so it was told to stop;
+    /// [`ENDED`]: it is not there itself.
     before: SortedMap<ProcId, u32>,
     /// Those that nobody needs any more, and that were not told to stop for that.
     free: Vec<ProcId>,
@@ -34,8 +34,8 @@ pub(super) struct StopOrder {
     inactive_oneshots: SortedSet<ProcId>,
 }
 
-const GONE: u32 = u32::MAX;
-const TOLD: u32 = GONE - 1;
+const ENDED: u32 = u32::MAX;
+const STOP_REQUESTED: u32 = ENDED - 1;
 
 impl StopOrder {
     /// An inactive oneshot counts as gone as soon as everything that needs it has gone.
@@ -50,27 +50,28 @@ impl StopOrder {
         let mut order = StopOrder { before, free: Vec::new(), inactive_oneshots };
         let unneeded = |id: &&ProcId| order.before.get(*id) == Some(&0);
         let unneeded: Vec<ProcId> = order.inactive_oneshots.iter().filter(unneeded).copied().collect();
-        unneeded.into_iter().for_each(|id| order.go(graph, id));
+        unneeded.into_iter().for_each(|id| order.mark_ended(graph, id));
         // What became free by this was never waited for: its stage stops it.
         order.free.clear();
         order
     }
 
     /// Nothing is left of this process.
-    pub(super) fn note_gone(&mut self, graph: &Graph, id: ProcId) {
+    pub(super) fn note_ended(&mut self, graph: &Graph, id: ProcId) {
         // These have no process; they go with those that need them.
         if !self.inactive_oneshots.contains(&id) {
-            self.go(graph, id);
+            self.mark_ended(graph, id);
         }
     }
 
-    fn go(&mut self, graph: &Graph, id: ProcId) {
+    fn mark_ended(&mut self, graph: &Graph, id: ProcId) {
         let mut gone = vec![id];
         while let Some(id) = gone.pop() {
-            let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) else { continue };
-            *count = GONE;
+            let Some(count) = self.before.get_mut(&id).filter(|count| **count != ENDED) else { continue };
+            *count = ENDED;
             for link in graph.needs(id) {
-                if let Some(count) = self.before.get_mut(&link.on).filter(|count| (1..TOLD).contains(*count)) {
+                if let Some(count) = self.before.get_mut(&link.on).filter(|count| (1..STOP_REQUESTED).contains(*count))
+                {
                     *count -= 1;
                     match (*count, self.inactive_oneshots.contains(&link.on)) {
                         (0, true) => gone.push(link.on),
@@ -84,27 +85,28 @@ impl StopOrder {
 
     /// An inactive oneshot that a living program needs.
     fn is_between(&self, id: ProcId) -> bool {
-        self.inactive_oneshots.contains(&id) && self.before.get(&id).is_some_and(|count| *count != GONE)
+        self.inactive_oneshots.contains(&id) && self.before.get(&id).is_some_and(|count| *count != ENDED)
     }
 
     /// A process that nobody needs any more, and that is to be stopped.
     pub(super) fn next_free(&mut self) -> Option<ProcId> {
         let id = self.free.pop()?;
-        if let Some(count) = self.before.get_mut(&id).filter(|count| **count != GONE) {
-            *count = TOLD;
+        if let Some(count) = self.before.get_mut(&id).filter(|count| **count != ENDED) {
+            *count = STOP_REQUESTED;
         }
         Some(id)
     }
 
     /// Whether its stop was requested already, before its stage.
-    pub(super) fn was_told(&self, id: ProcId) -> bool {
-        self.before.get(&id) == Some(&TOLD)
+    pub(super) fn is_stop_requested(&self, id: ProcId) -> bool {
+        self.before.get(&id) == Some(&STOP_REQUESTED)
     }
 }
 
 impl Engine {
-    /// The order of the shutdown that begins now. Nobody waits for more than those that need it, so that all of it takes no
-    /// longer than the longest way through the graph. In supervisord's dialect a group waits for the whole group before it.
+    /// The order of the shutdown that begins now. Nobody waits for more than those that need it, so that all of it
+    /// takes no longer than the longest way through the graph. In supervisord's dialect a group waits for the whole
+    /// group before it.
     pub(super) fn stop_order(&self) -> StopOrder {
         if self.graph.is_empty() || self.settings.dialect == Dialect::Supervisord {
             return StopOrder::default();
@@ -121,16 +123,16 @@ impl Engine {
         StopOrder::new(&self.graph, alive, inactive_oneshots.collect())
     }
 
-    /// The stages in which what is there now is to be stopped, the last one first: dependants come first; in supervisord's dialect one group after the
-    /// other within that, the last to start first.
-    pub(super) fn shutdown_stages(&self) -> Vec<Stage> {
+    /// The stages in which what is there now is to be stopped, the last one first: dependants come first; in
+    /// supervisord's dialect one group after the other within that, the last to start first.
+    pub(super) fn shutdown_stages(&self) -> Vec<ShutdownStage> {
         let alive = self.alive();
-        let is_theirs = self.settings.dialect == Dialect::Supervisord;
-        if self.graph.is_empty() && !is_theirs {
+        let is_supervisord = self.settings.dialect == Dialect::Supervisord;
+        if self.graph.is_empty() && !is_supervisord {
             return vec![self.stage(alive)];
         }
         let depths = self.depths_of_stop(&alive);
-        let groups = if is_theirs { self.groups_of(&alive) } else { vec![0; alive.len()] };
+        let groups = if is_supervisord { self.groups_of(&alive) } else { vec![0; alive.len()] };
         let keys = depths.into_iter().zip(groups.into_iter().map(std::cmp::Reverse));
         let mut keyed: Vec<_> = keys.zip(alive).collect();
         sort_by(&mut keyed, |(one, _), (other, _)| one.cmp(other));
@@ -174,9 +176,10 @@ impl Engine {
         alive.iter().map(|id| firsts.get(group(id)).copied().unwrap_or_default()).collect()
     }
 
-    /// Until when a stage may take where all have to be over at `end`. Each later stage keeps a share: the least of its longest
+    /// Until when a stage may take where all have to be over at `end`. Each later stage keeps a share: the least of its
+    /// longest
     /// `stopwaitsecs` and an equal part of the time that is left.
-    pub(super) fn stage_limit(&self, end: Moment, later: &[Stage]) -> Moment {
+    pub(super) fn stage_limit(&self, end: Moment, later: &[ShutdownStage]) -> Moment {
         let left = end.saturating_duration_since(self.now);
         let stages = u32::try_from(later.len()).unwrap_or(u32::MAX).saturating_add(1);
         let part = left / stages;
@@ -184,10 +187,10 @@ impl Engine {
         self.now + left.saturating_sub(kept)
     }
 
-    fn stage(&self, ids: Vec<ProcId>) -> Stage {
+    fn stage(&self, ids: Vec<ProcId>) -> ShutdownStage {
         let entries = ids.iter().filter_map(|id| self.registry.get(*id));
         let seconds = |run: &Arc<ProgramConfig>| stop_seconds(run).saturating_add(hook_seconds(run, Hook::PostStop));
         let longest = entries.filter_map(|entry| entry.machine.run_config()).map(seconds).max();
-        Stage { ids, longest: longest.unwrap_or(0) }
+        ShutdownStage { ids, longest: longest.unwrap_or(0) }
     }
 }

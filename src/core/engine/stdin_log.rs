@@ -9,18 +9,18 @@ use crate::api::{Command, ProcId};
 use crate::process::{Generation, Initiator, Moment};
 
 /// A piece that comes later than this after the one before is logged again.
-const SAME_INPUT: Duration = Duration::from_secs(60);
+const SAME_INPUT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The most inputs that are known at a time; beyond that, each piece is logged.
-const MOST_INPUTS: usize = 16;
+const MAX_STDIN_WRITES: usize = 16;
 
 /// The inputs of the last while.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct InputLog(Vec<Input>);
+pub(super) struct StdinLog(Vec<StdinWrite>);
 
 /// What somebody writes to one run.
 #[derive(Debug, Serialize, Deserialize)]
-struct Input {
+struct StdinWrite {
     id: ProcId,
     generation: Generation,
     by: Initiator,
@@ -29,20 +29,20 @@ struct Input {
 
 impl Engine {
     /// Whether this is a further piece of an input that the log was told of.
-    pub(super) fn is_further_input(&mut self, by: &Initiator, command: &Command) -> bool {
+    pub(super) fn continues_stdin(&mut self, by: &Initiator, command: &Command) -> bool {
         let Command::Stdin { name, .. } = command else { return false };
         let Some(id) = self.registry.find(name) else { return false };
         let Some(generation) = self.registry.get(id).map(|entry| entry.machine.generation()) else { return false };
         let now = self.now;
         let inputs = &mut self.inputs.0;
-        inputs.retain(|input| now.saturating_duration_since(input.last) < SAME_INPUT);
-        let is_same = |input: &&mut Input| (input.id, input.generation) == (id, generation) && input.by == *by;
+        inputs.retain(|input| now.saturating_duration_since(input.last) < SAME_INPUT_INTERVAL);
+        let is_same = |input: &&mut StdinWrite| (input.id, input.generation) == (id, generation) && input.by == *by;
         if let Some(input) = inputs.iter_mut().find(is_same) {
             input.last = now;
             return true;
         }
-        if inputs.len() < MOST_INPUTS {
-            inputs.push(Input { id, generation, by: by.clone(), last: now });
+        if inputs.len() < MAX_STDIN_WRITES {
+            inputs.push(StdinWrite { id, generation, by: by.clone(), last: now });
         }
         false
     }
