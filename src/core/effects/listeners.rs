@@ -45,7 +45,7 @@ impl Effects {
     }
 
     /// A process has new settings: reports the groups that are gone or new where it has changed its group.
-    pub(super) fn tell_of_changed_group(&mut self, id: ProcId, config: &ProgramConfig) {
+    pub(super) fn notify_changed_group(&mut self, id: ProcId, config: &ProgramConfig) {
         let Some(groups) = &mut self.groups else { return };
         if let Some(former) = groups.put(id, config) {
             self.notify_group(ListenerEvent::GroupRemoved, &former, |_| true);

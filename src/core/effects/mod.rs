@@ -393,7 +393,7 @@ impl Effects {
 
     /// A process has these settings from now on.
     fn configure(&mut self, id: ProcId, config: &Arc<ProgramConfig>) {
-        self.tell_of_changed_group(id, config);
+        self.notify_changed_group(id, config);
         self.note_listener(id, config);
         self.parts.output.configure(id, config);
     }
