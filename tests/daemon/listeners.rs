@@ -101,6 +101,31 @@ fn a_listener_that_rejects_dies_or_talks_nonsense_loses_no_event_and_delays_nobo
     daemon.terminate();
 }
 
+#[test]
+fn a_program_that_changes_its_group_is_told_as_a_group_that_is_gone_and_one_that_is_new() {
+    let sections = |group: &str| {
+        format!(
+            "[eventlistener:lis]\ncommand = DIR/listener DIR/events\nevents = PROCESS_GROUP\nstartsecs = 0\n\
+             [program:a]\ncommand = sleep 1000\n[group:{group}]\nprograms = a\n"
+        )
+    };
+    let daemon = Daemon::start_in(directory(), &sections("one"), &[]);
+    let pid = daemon.wait_state("a", "RUNNING").pid;
+    daemon.write_config(&sections("two"), &[]);
+    let (code, _, stderr) = daemon.ctl(&["reload"]);
+    assert_eq!(code, 0, "{stderr}");
+    let told = |kind: &str, group: &str| {
+        let (events, header) = (daemon.read("events"), format!("eventname:{kind} "));
+        let mut lines = events.lines();
+        std::iter::from_fn(|| lines.find(|line| line.contains(&header)).and_then(|_| lines.next()))
+            .any(|payload| payload == format!("groupname:{group}"))
+    };
+    wait_until("the old group is told", || told("PROCESS_GROUP_REMOVED", "one"));
+    wait_until("the new group is told", || told("PROCESS_GROUP_ADDED", "two"));
+    assert_eq!(daemon.status("a").pid, pid, "it goes on");
+    daemon.terminate();
+}
+
 /// What happens to a few programs, and who tells of it.
 const SITE: &str = "[supervisord]\nnodaemon=true\nlogfile=DIR/log\npidfile=DIR/pid\nidentifier=ident\n\
     [unix_http_server]\nfile=DIR/sock\n\
