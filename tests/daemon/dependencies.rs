@@ -275,7 +275,9 @@ fn a_stage_of_the_shutdown_may_use_what_the_others_do_not_need() {
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
     assert_eq!(lines(&daemon)[2..], ["stop web", "stop db"], "{}", daemon.log());
-    assert!(!daemon.log().contains("SIGKILL"), "{}", daemon.log());
+    // That it may come to that is a warning.
+    let killed = daemon.log().lines().any(|line| line.contains("SIGKILL") && !line.contains("warning"));
+    assert!(!killed, "{}", daemon.log());
 }
 
 #[test]

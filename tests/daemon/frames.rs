@@ -31,6 +31,9 @@ const BASE: &str = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n\
     [group:pair]\nprograms = one,two\n\
     [group:broken]\nprograms = bad\n";
 
+/// No stop is cut off by the daemon's end, which would be a warning.
+const SETTINGS: &[&str] = &["shutdown_timeout = 600"];
+
 fn configuration(name: &str) -> String {
     match name {
         "base" => BASE.to_owned(),
@@ -244,7 +247,7 @@ fn replay(daemon: &Daemon, script: &str) -> (String, Vec<String>) {
     while let Some(line) = lines.next() {
         found.push_str(&format!("{line}\n"));
         if let Some(name) = line.strip_prefix("= ") {
-            daemon.write_config(&configuration(name), &[]);
+            daemon.write_config(&configuration(name), SETTINGS);
         } else if let Some(what) = line.strip_prefix("? ") {
             wait(daemon, what);
         } else if line.starts_with('>') {
@@ -268,7 +271,8 @@ fn replay(daemon: &Daemon, script: &str) -> (String, Vec<String>) {
 #[test]
 fn frames_are_as_recorded_and_new_fields_follow_the_old_ones() {
     let script = fs::read_to_string(recording()).expect("the recording");
-    let daemon = Daemon::start(&configuration("base"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::start_in(dir, &configuration("base"), SETTINGS);
     daemon.wait_state("web", "RUNNING");
     let (found, wrong) = replay(&daemon, &script);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
