@@ -22,7 +22,7 @@ use crate::models::{LogPlace, Power};
 #[cfg(feature = "attach")]
 use crate::process::Exit;
 use crate::process::{Moment, SignalTarget, signal_text};
-use crate::util::plural::{choose, counted};
+use crate::util::plural::counted;
 use crate::util::sorted::SortedMap;
 
 /// Names that a reload has changed, each list sorted.
@@ -430,7 +430,8 @@ impl fmt::Display for Reply {
             #[cfg(feature = "http")]
             Reply::Readiness { rows, hidden, .. } => {
                 let count = rows.len() + hidden;
-                write!(f, "{count} {} not ready", choose(count, "is", "are"))
+                let are = crate::util::plural::choose(count, "is", "are");
+                write!(f, "{count} {are} not ready")
             }
             #[cfg(feature = "http")]
             Reply::Metrics(metrics) => counted(metrics.rows.len(), "program").fmt(f),
