@@ -32,11 +32,13 @@ pub(super) fn check<'p>(
             let own = Writer::Program { program, section: origin.view.name, key };
             let first = *writers.entry(path).or_insert(own);
             // Of the instances of a section one is told.
-            if told.contains(&(origin.view.name, key)) || !is_plain_file(path) {
+            if told.contains(&(origin.view.name, key)) {
                 continue;
             }
             let mut fields = Fields { view: origin.view, scope, report };
+            // The file itself is looked at last: mostly it has one writer.
             if let Some(fault) = fault(first, program, origin.view.name, key)
+                && is_plain_file(path)
                 && let Some(entry) = fields.entry(key)
             {
                 fields.warn(&entry, fault);

@@ -16,6 +16,8 @@ const KEEP_CAPACITY_BYTES: usize = 16 * 1024;
 /// So long after a batch the next one is gathered: in a burst neither the producer nor the consumer is to do something
 /// for each line. A line that comes after a rest is written at once.
 const GATHERING: Duration = Duration::from_millis(2);
+/// A wake-up is deferred for no longer than this: the start of thousands of programs is one turn.
+const MAX_DEFERRAL: Duration = Duration::from_millis(5);
 /// With so many bytes a batch is large enough.
 const LARGE_BATCH_BYTES: usize = 16 * 1024;
 
@@ -68,8 +70,8 @@ struct Waiting {
     hurries: bool,
     /// The consumer sleeps until there is a line. Otherwise it looks for itself, as soon as it has gathered or written.
     awaits_first: bool,
-    /// There is a first line that the consumer was not woken for yet.
-    owes_wake: bool,
+    /// Since then there is a first line that the consumer was not woken for yet.
+    owes_wake: Option<Instant>,
     /// There is no consumer.
     is_abandoned: bool,
     /// Since then nothing has been written, and a flush has given up for that: the next one need not wait for it again.
@@ -77,6 +79,20 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// Whether this thread is to wake the consumer for a line that it has added. Who defers nothing wakes it for others, too.
+    fn is_wake_due(&mut self, was_empty: bool) -> bool {
+        let is_awaited = was_empty && self.awaits_first;
+        match self.owes_wake {
+            None if !is_awaited => false,
+            Some(since) => !is_deferred() || since.elapsed() >= MAX_DEFERRAL,
+            None if is_deferred() => {
+                self.owes_wake = Some(Instant::now());
+                false
+            }
+            None => true,
+        }
+    }
+
     /// How long the next batch is gathered at most.
     fn gathering(&self) -> Duration {
         if self.hurries || self.reopen || self.bytes.len() >= LARGE_BATCH_BYTES {
@@ -123,14 +139,13 @@ impl LineQueue {
             waiting.bytes.extend_from_slice(part);
         }
         waiting.bytes.push(b'\n');
-        let is_first = was_empty && waiting.awaits_first;
         let is_large = !was_large && waiting.bytes.len() >= LARGE_BATCH_BYTES;
-        if is_first && !is_large && is_deferred() {
-            waiting.owes_wake = true;
-            return true;
+        let wakes = is_large || waiting.is_wake_due(was_empty);
+        if wakes {
+            waiting.owes_wake = None;
         }
         drop(waiting);
-        if is_first || is_large {
+        if wakes {
             self.filled.notify_one();
         }
         true
@@ -138,8 +153,8 @@ impl LineQueue {
 
     /// Wakes the consumer, if that was deferred.
     pub fn wake_deferred(&self) {
-        let is_owed = std::mem::take(&mut self.lock().owes_wake);
-        if is_owed {
+        let owed = self.lock().owes_wake.take();
+        if owed.is_some() {
             self.filled.notify_one();
         }
     }

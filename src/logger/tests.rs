@@ -63,6 +63,19 @@ fn a_thread_that_defers_wakes_the_writer_at_the_end_and_a_large_batch_or_a_flush
     wait_asleep();
     assert!(queue.push(&[b"four"]) && queue.flush(Instant::now() + TEST_TIMEOUT));
     assert_eq!(next(), b"four\n");
+    wait_asleep();
+    super::queue::defer_wakes();
+    assert!(queue.push(&[b"five"]));
+    let other = std::thread::spawn(|| queue.push(&[b"six"]));
+    assert_eq!(next(), b"five\nsix\n", "who defers nothing wakes the writer for others");
+    assert!(other.join().unwrap());
+    wait_asleep();
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    while batches.try_recv().is_err() {
+        assert!(queue.push(&[b"seven"]) && Instant::now() < deadline, "a turn that takes long holds nothing back");
+        std::thread::yield_now();
+    }
+    super::queue::resume_wakes();
 }
 
 /// Whoever waits for what is not written waits for it once.

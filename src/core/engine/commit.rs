@@ -353,7 +353,10 @@ impl Engine {
             }
         };
         let chosen = self.registry.present_in_order().into_iter();
-        let chosen = chosen.filter(|(_, entry)| stale(entry) && wanted(entry) && !is_left_to_its_schedule(entry));
+        // A run that has begun with settings that are taken back is not to go on with them.
+        let takes_back = matches!(mode, ApplyMode::RollBack(_));
+        let is_left = |entry: &Entry| !takes_back && is_left_to_its_schedule(entry);
+        let chosen = chosen.filter(|(_, entry)| stale(entry) && wanted(entry) && !is_left(entry));
         let chosen: Vec<(ProcId, String, bool)> =
             chosen.map(|(id, entry)| (id, entry.name().to_owned(), entry.machine.is_engaged())).collect();
         let (running, down): (Vec<_>, Vec<_>) = chosen.iter().partition(|(_, _, has_run)| *has_run);
@@ -589,13 +592,14 @@ impl Engine {
     }
 }
 
-/// Is it a job that the clock starts? What runs of it comes to its end with the settings that it has begun with, and
+/// Is it a job that the clock starts, before and after the change? Its run ends with the settings that it has begun with, and
 /// what has failed waits for its time: the new settings are those of the next run.
 fn is_left_to_its_schedule(entry: &Entry) -> bool {
-    let is_oneshot = |config: &ProgramConfig| config.program_type == ProgramType::Oneshot;
-    let run = entry.machine.run_config().unwrap_or(entry.config());
-    let is_job = is_oneshot(run) && is_oneshot(entry.config()) && !run.schedule.times.is_empty();
-    is_job && (entry.machine.is_engaged() || entry.machine.state() == ProcessState::Fatal)
+    let is_job =
+        |config: &ProgramConfig| config.program_type == ProgramType::Oneshot && !config.schedule.times.is_empty();
+    let has_begun =
+        entry.machine.is_engaged() || matches!(entry.machine.state(), ProcessState::Fatal | ProcessState::Backoff);
+    has_begun && is_job(entry.config()) && entry.machine.run_config().is_none_or(|run| is_job(run))
 }
 
 /// Is it wanted up, and not through with its work?

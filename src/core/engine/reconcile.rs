@@ -1,6 +1,7 @@
 //! The beginning: what an earlier daemon has left behind is looked for ([`adoption`](super::adoption) decides), and
 //! then what is to start with the daemon is started. Commands that come before that is known are held.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -57,9 +58,12 @@ impl Engine {
     }
 
     pub(super) fn adoption_answered(&mut self, mut input: Input) {
-        if let Input::PidFiles { named, written_since: _ } = &mut input {
+        if let Input::PidFiles { named, written_since: _ } = &mut input
+            && !named.is_empty()
+        {
             // A program that has got another name has left its file to it.
-            named.retain(|(_, pid)| self.registry.iter().all(|(_, entry)| entry.machine.pid() != Some(*pid)));
+            let own: HashSet<i32> = self.registry.iter().filter_map(|(_, entry)| entry.machine.pid()).collect();
+            named.retain(|(_, pid)| !own.contains(pid));
         }
         let outputs = self.adoption.handle(self.now, input);
         self.perform_adoption(outputs);

@@ -213,6 +213,25 @@ fn an_update_lets_a_run_end_that_is_under_way_and_the_next_one_has_the_new_setti
     assert_eq!(bench.entry(0).machine.run_config().map(|run| run.command.as_str()), Some("newer"));
 }
 
+/// There is no next run that could have the new settings.
+#[test]
+fn an_update_that_takes_the_schedule_away_restarts_the_run() {
+    let job = |command: &str, schedule: &[&str]| {
+        let plain = ProgramConfig { autostart: true, ..scheduled("p", schedule) };
+        ProgramConfig { command: command.to_owned(), ..plain }
+    };
+    let mut bench = begun(&[job("old", &["every 1h"])]);
+    bench.pass(HOUR);
+    assert_eq!(bench.state("p"), ProcessState::Starting);
+    let before = bench.runs();
+    bench.ask(1, bench::update(None));
+    bench.load(&[job("new", &[])]);
+    bench.end(0, Exit::Signal(15));
+    bench.pass(1);
+    assert_eq!(bench.runs(), before + 1);
+    assert_eq!(bench.entry(0).machine.run_config().map(|run| run.command.as_str()), Some("new"));
+}
+
 #[test]
 fn what_is_removed_is_forgotten_and_comes_back_anew() {
     let mut bench = begun(&[scheduled("p", &["0 3 * * *"])]);
