@@ -11,7 +11,7 @@ use super::orphan_note::OrphanNote;
 use super::refusal::{Refusal, ReloadFailure, RightText, RollbackReason};
 use super::reply::Changes;
 use crate::config::Diagnostic;
-use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind, what_is_lost};
+use crate::models::{Hook, OutputTrouble, OutputTroubleKind, Power, ProgramConfig, Right, StreamKind};
 use crate::process::{
     Cause, HookFailure, Initiator, Moment, NoMain, ProcessState, ScheduleNote, SignalReason, Transition, span,
 };
@@ -20,18 +20,38 @@ use crate::util::plural::{choose, counted};
 /// What became of the output of a process.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OutputChange {
-    /// It can't be written.
-    Lost {
-        /// Why, as the system says it.
-        trouble: Arc<str>,
-    },
-    /// It is written again.
+    /// It can't be kept as it should.
+    Trouble(OutputTrouble),
+    /// It can be again.
     Recovered {
-        /// What was lost.
+        /// What works again.
+        kind: OutputTroubleKind,
+        /// What was lost, or is missing in the copy.
         lost_bytes: u64,
-        /// It is the copy for syslog: all of it was written to the log beside that.
-        is_copy: bool,
     },
+}
+
+impl OutputChange {
+    fn describe(&self, stream: StreamKind) -> String {
+        let stream = stream.as_str();
+        match self {
+            OutputChange::Trouble(trouble) => trouble.describe(stream),
+            OutputChange::Recovered { kind, lost_bytes } => {
+                let lost = counted(*lost_bytes, "byte");
+                match kind {
+                    OutputTroubleKind::Write => {
+                        let were = choose(*lost_bytes, "was", "were");
+                        format!("{stream} is written again; {lost} {were} lost")
+                    }
+                    OutputTroubleKind::SyslogCopy => {
+                        let are = choose(*lost_bytes, "is", "are");
+                        format!("{stream} goes to syslog again; {lost} of it {are} only in the log")
+                    }
+                    OutputTroubleKind::Rotation => format!("{stream} is rotated again"),
+                }
+            }
+        }
+    }
 }
 
 /// What became of a reload.
@@ -397,7 +417,7 @@ impl Announcement {
             Announcement::Noted { .. } | Announcement::Begun | Announcement::RemoteEvent { .. } => return None,
             Announcement::Health { healthy: true, .. } => log::Level::Debug,
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
-            Announcement::Output { change: OutputChange::Lost { .. }, .. } => log::Level::Error,
+            Announcement::Output { change: OutputChange::Trouble(_), .. } => log::Level::Error,
             Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
             Announcement::TaskSignalled { .. } | Announcement::HookFailed { .. } | Announcement::NoticeLost { .. } => {
                 log::Level::Warn
@@ -521,26 +541,13 @@ impl fmt::Display for Announcement {
             Announcement::Health { program, healthy: false, message, .. } => {
                 write!(f, "{}: health check failed: {message}", program.name)
             }
-            Announcement::Output { program, stream, change: OutputChange::Lost { trouble } } => {
-                write!(f, "{}: {}", program.name, what_is_lost(stream.as_str(), trouble))
-            }
-            Announcement::Output { program, stream, change: OutputChange::Recovered { lost_bytes, is_copy } } => {
-                let (name, stream, lost) = (&program.name, stream.as_str(), counted(*lost_bytes, "byte"));
-                match is_copy {
-                    true => {
-                        let are = choose(*lost_bytes, "is", "are");
-                        write!(f, "{name}: {stream} goes to syslog again; {lost} of it {are} only in the log")
-                    }
-                    false => {
-                        let were = choose(*lost_bytes, "was", "were");
-                        write!(f, "{name}: {stream} is written again; {lost} {were} lost")
-                    }
-                }
+            Announcement::Output { program, stream, change } => {
+                write!(f, "{}: {}", program.name, change.describe(*stream))
             }
             Announcement::ExecFailedLate { program, error } => write!(f, "{}: {error}", program.name),
             Announcement::Shortage { error } => write!(
                 f,
-                "programs and checks can not be started, and wait until there is room: {error}. The daemon is short of {}",
+                "programs and checks cannot be started, and wait until there is room: {error}. The daemon is short of {}",
                 error.shortage_remedy()
             ),
             Announcement::TaskSignalled { program, hook, pid, reason } => {

@@ -81,6 +81,8 @@ pub struct Updated {
     /// Those that were restarted, and those that were because they need these, sorted; the others take their settings
     /// without, or at their next start.
     pub restarted: Vec<String>,
+    /// Jobs with a schedule whose run goes on with settings of before; the next one has the new ones. Sorted.
+    pub from_next_run: Vec<String>,
     /// When the daemon goes back to the configuration before, unless it is confirmed.
     pub confirm_until: Option<Moment>,
     /// The daemon's own settings.

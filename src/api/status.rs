@@ -7,7 +7,7 @@ use super::counts::Counts;
 use super::held_back::HeldBack;
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
-use crate::models::{Hook, ProgramConfig, what_is_lost};
+use crate::models::{Hook, OutputTrouble, ProgramConfig};
 #[cfg(feature = "xmlrpc")]
 use crate::process::Failure;
 use crate::process::{
@@ -95,8 +95,8 @@ pub struct StatusRow {
     pub hook_failure: Option<Arc<HookFailure>>,
     /// What the run that has just ended said last.
     pub last_words: Option<LastWords>,
-    /// Why its output is being lost, while it is.
-    pub output_trouble: Option<Arc<str>>,
+    /// The worst that is wrong with its output, while something is.
+    pub output_trouble: Option<OutputTrouble>,
     /// An event listener that gets no more events: what it has said in place of an answer.
     pub listener_said: Option<Arc<str>>,
     /// Why the daemon could not make its last health check, for the want of something of its own.
@@ -189,13 +189,13 @@ impl StatusRow {
         }
         if let Some(trouble) = &self.output_trouble {
             line.push_str("; ");
-            line.push_str(&what_is_lost("output", trouble));
+            line.push_str(&trouble.describe("output"));
         }
         if let Some(said) = &self.listener_said {
             line.push_str(&format!("; it gets no more events, because it has said '{said}'"));
         }
         if let Some(error) = &self.check_missed {
-            line.push_str(&format!("; its health can not be checked: {error}"));
+            line.push_str(&format!("; its health cannot be checked: {error}"));
         }
         if let Some(bystanders) = &self.bystanders {
             line.push_str(&format!("; {bystanders}"));

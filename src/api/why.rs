@@ -8,7 +8,7 @@ use super::held_back::{ChainStep, HeldBack, LastRequest};
 use super::next_run::NextRun;
 use super::orphan_note::Bystanders;
 use super::status::{HistoryRow, RunningHook, of_hooks, paused_text};
-use crate::models::{AutoRestart, ExitOn, Hook, ProgramConfig, what_is_lost};
+use crate::models::{AutoRestart, ExitOn, Hook, OutputTrouble, ProgramConfig};
 use crate::process::{
     Condition, Exit, Failure, HookFailure, LastWords, Moment, NotifyState, ProcessState, RetryNumber, signal_text, span,
 };
@@ -148,8 +148,8 @@ pub struct Why {
     pub hook_failure: Option<Arc<HookFailure>>,
     /// What the run that has just ended said last.
     pub last_words: Option<LastWords>,
-    /// Why its output is being lost, while it is.
-    pub output_trouble: Option<Arc<str>>,
+    /// The worst that is wrong with its output, while something is.
+    pub output_trouble: Option<OutputTrouble>,
     /// What runs beside it that an earlier daemon has left, or may have left.
     pub bystanders: Option<Bystanders>,
     /// Its process, where one lives.
@@ -223,7 +223,7 @@ impl Why {
             description.push_str(&state.describe(self.now));
         }
         if let Some(trouble) = &self.output_trouble {
-            description = format!("{description}; {}", what_is_lost("output", trouble));
+            description = format!("{description}; {}", trouble.describe("output"));
         }
         if let Some(bystanders) = &self.bystanders {
             description = format!("{description}; {bystanders}");

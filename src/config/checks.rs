@@ -213,8 +213,8 @@ impl Checks {
                 Ok(_) => match exec_trouble::missing_interpreter(Path::new(path)) {
                     Some(lack) => {
                         let fault =
-                            Fault::new(format!("{path} can not be executed: {lack}"), "it will not start before");
-                        Err(fault.or_of_value(path, format!("it can not be executed: {lack}")))
+                            Fault::new(format!("{path} cannot be executed: {lack}"), "it will not start before");
+                        Err(fault.or_of_value(path, format!("it cannot be executed: {lack}")))
                     }
                     None => Ok(()),
                 },
@@ -226,17 +226,16 @@ impl Checks {
     pub(crate) fn program_of(&mut self, path: &str, program: &ProgramConfig) -> Result<(), Fault> {
         self.program(path)?;
         let confinement = &program.confinement;
-        let Some(user) =
-            program.user.as_deref().filter(|_| confinement.group.is_none() && confinement.groups.is_none())
-        else {
-            return Ok(());
-        };
+        // Other groups and capabilities may allow what the user alone may not.
+        let is_user_alone =
+            confinement.group.is_none() && confinement.groups.is_none() && confinement.capabilities.is_none();
+        let Some(user) = program.user.as_deref().filter(|_| is_user_alone) else { return Ok(()) };
         cached(&mut self.missing_programs, &format!("{user}:{path}"), |_| {
             // One that is not known is told of anyway.
             let Ok(user) = lookup_user(user) else { return Ok(()) };
             let Some(why) = exec_trouble::forbidden_by_mode(Path::new(path), Some(&user)) else { return Ok(()) };
-            let fault = Fault::new(format!("{path} can not be executed: {why}"), "it will not start before");
-            Err(fault.or_of_value(path, format!("it can not be executed: {why}")))
+            let fault = Fault::new(format!("{path} cannot be executed: {why}"), "it will not start before");
+            Err(fault.or_of_value(path, format!("it cannot be executed: {why}")))
         })
     }
 

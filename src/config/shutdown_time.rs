@@ -52,7 +52,7 @@ fn warn(config: &SupervisorConfig, origins: &[Origin<'_>], scope: Scope<'_>, rep
         others => format!(" (and those of {})", counted(others, "other program")),
     };
     let message = format!(
-        "a stop of {} may take {longest} s{others}, and the daemon's end {most} s (shutdown_timeout): SIGKILL cuts it off then",
+        "a stop of {} may take {longest} s{others}, but a shutdown sends SIGKILL after {most} s (shutdown_timeout)",
         program.name
     );
     let section = if scope.dialect == Dialect::Supervisord { SUPERVISORD_SECTION } else { Section::Supervice.name() };

@@ -248,8 +248,8 @@ impl Client {
         self.protocol = match first {
             b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n' => self.web(),
             _ if self.terms.frames_for_own_user && !self.who.is_own_user() => {
-                let message = "this socket asks for a password, which goes with HTTP alone: whatever its mode, supervicectl is \
-                               for root and the daemon's own user here; others use supervisorctl, or HTTP by a port";
+                let message = "this socket asks for a password, and only HTTP carries one: here supervicectl is for root and \
+                               the daemon's own user, whatever the socket's mode; others can use supervisorctl, or HTTP on a port";
                 self.link.send(frames::error(ErrorCode::Failed, message));
                 Protocol::Refused
             }

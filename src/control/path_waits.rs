@@ -58,7 +58,7 @@ pub(super) enum PathReport {
 
 /// What a look has found.
 #[derive(Debug)]
-pub(super) struct PathInspected {
+pub(super) struct AwaitedPathInspected {
     run: ReadyRun,
     until: Until,
     found: Option<FileState>,
@@ -91,7 +91,7 @@ impl PathWaits {
         registry: &Registry,
         token: Token,
         awaited: AwaitedPath,
-        report: impl FnOnce(PathInspected) + Send + 'static,
+        report: impl FnOnce(AwaitedPathInspected) + Send + 'static,
     ) {
         if self.events.is_none() {
             self.events = begin_events(registry, token).ok();
@@ -130,7 +130,7 @@ impl PathWaits {
     }
 
     /// Something has happened: looks at what that may be about.
-    pub(super) fn happened<R: FnOnce(PathInspected) + Send + 'static>(&mut self, report: impl Fn() -> R) {
+    pub(super) fn happened<R: FnOnce(AwaitedPathInspected) + Send + 'static>(&mut self, report: impl Fn() -> R) {
         let Some(events) = &self.events else { return };
         let happened = events.read();
         for wait in &mut self.waits {
@@ -145,14 +145,14 @@ impl PathWaits {
     }
 
     /// Takes in what a look has found: what is to be told of that.
-    pub(super) fn inspected<R: FnOnce(PathInspected) + Send + 'static>(
+    pub(super) fn inspected<R: FnOnce(AwaitedPathInspected) + Send + 'static>(
         &mut self,
         registry: &Registry,
-        inspected: PathInspected,
+        inspected: AwaitedPathInspected,
         now: Instant,
         report: impl FnOnce() -> R,
     ) -> Option<PathReport> {
-        let PathInspected { run, until, found, watched } = inspected;
+        let AwaitedPathInspected { run, until, found, watched } = inspected;
         let is_it = |wait: &&mut PathWait| wait.awaited.run == run && wait.awaited.until == until;
         let Some(wait) = self.waits.iter_mut().find(is_it) else {
             self.forget_unknown(watched);
@@ -202,7 +202,7 @@ impl PathWaits {
     }
 
     /// Looks at what nothing tells of, if it is time to.
-    pub(super) fn inspect_due<R: FnOnce(PathInspected) + Send + 'static>(
+    pub(super) fn inspect_due<R: FnOnce(AwaitedPathInspected) + Send + 'static>(
         &mut self,
         now: Instant,
         report: impl Fn() -> R,
@@ -229,7 +229,11 @@ impl PathWait {
     }
 
     /// Has a thread look at the path, or look again when the one that does has ended.
-    fn inspect(&mut self, events: Option<&Arc<PathEvents>>, report: impl FnOnce(PathInspected) + Send + 'static) {
+    fn inspect(
+        &mut self,
+        events: Option<&Arc<PathEvents>>,
+        report: impl FnOnce(AwaitedPathInspected) + Send + 'static,
+    ) {
         if self.is_inspecting {
             self.is_stale = true;
             return;
@@ -240,7 +244,7 @@ impl PathWait {
             // First: what comes after the look is told.
             let watched = events.map_or_else(Watched::default, |events| events.watch(&path));
             let found = FileState::of(&path);
-            report(PathInspected { run, until, found, watched });
+            report(AwaitedPathInspected { run, until, found, watched });
         };
         self.is_stale = false;
         self.is_inspecting = thread::spawn("paths", STACK, inspect).is_ok();

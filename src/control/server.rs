@@ -38,13 +38,13 @@ use super::network_waits::{NetworkSeen, NetworkWaits};
 pub use super::notifications::Received;
 use super::notifications::{Notifications, Read};
 pub use super::path_waits::{AwaitedPath, Until};
-use super::path_waits::{PathInspected, PathWaits};
+use super::path_waits::{AwaitedPathInspected, PathWaits};
 use super::peer::{CONNECTIONS_PER_USER, Who};
 use super::ready_pipes::ReadyPipes;
 pub use super::ready_pipes::ReadyRun;
 use super::server_socket::{OpenSocket, ServerSocket};
 pub use super::watched_paths::WatchedPath;
-use super::watched_paths::{PathsInspected, WatchedPaths};
+use super::watched_paths::{WatchedPaths, WatchedPathsInspected};
 use crate::api::{ConditionId, Request, WallClock};
 use crate::process::{Initiator, ReadyReport};
 use crate::sys;
@@ -561,15 +561,15 @@ impl Server {
 }
 
 /// What a look at a path calls when it has ended.
-fn report_path(report: &ServerHandle) -> impl FnOnce(PathInspected) + Send + 'static {
+fn report_path(report: &ServerHandle) -> impl FnOnce(AwaitedPathInspected) + Send + 'static {
     let report = report.clone();
-    move |inspected| report.send(Message::PathInspected(inspected))
+    move |inspected| report.send(Message::AwaitedPathInspected(inspected))
 }
 
 /// What a look at what may have changed calls when it has ended.
-fn report_changes(report: &ServerHandle) -> impl FnOnce(PathsInspected) + Send + 'static {
+fn report_changes(report: &ServerHandle) -> impl FnOnce(WatchedPathsInspected) + Send + 'static {
     let report = report.clone();
-    move |inspected| report.send(Message::PathsInspected(inspected))
+    move |inspected| report.send(Message::WatchedPathsInspected(inspected))
 }
 
 /// Reports what was read from `$NOTIFY_SOCKET`.

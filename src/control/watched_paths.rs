@@ -33,7 +33,7 @@ pub struct WatchedPath {
 
 /// What a look has found.
 #[derive(Debug)]
-pub(super) struct PathsInspected {
+pub(super) struct WatchedPathsInspected {
     run: ReadyRun,
     prints: Vec<Option<Fingerprint>>,
     watches: Vec<ChangeWatch>,
@@ -71,7 +71,7 @@ impl WatchedPaths {
         token: Token,
         run: ReadyRun,
         paths: Arc<[WatchedPath]>,
-        report: impl FnOnce(PathsInspected) + Send + 'static,
+        report: impl FnOnce(WatchedPathsInspected) + Send + 'static,
     ) {
         if self.events.is_none() {
             let begun = PathChanges::new().and_then(|events| {
@@ -119,8 +119,8 @@ impl WatchedPaths {
     }
 
     /// Takes in what a look has found: the path that leads to another thing than before.
-    pub(super) fn inspected(&mut self, inspected: PathsInspected, now: Instant) -> Option<(ReadyRun, Arc<str>)> {
-        let PathsInspected { run, prints, watches, is_complete, is_stale } = inspected;
+    pub(super) fn inspected(&mut self, inspected: WatchedPathsInspected, now: Instant) -> Option<(ReadyRun, Arc<str>)> {
+        let WatchedPathsInspected { run, prints, watches, is_complete, is_stale } = inspected;
         let Some(place) = self.watched.iter().position(|watched| watched.run == run) else {
             self.forget_unused(watches);
             return None;
@@ -162,7 +162,7 @@ impl WatchedPaths {
     }
 
     /// Looks at what has settled.
-    pub(super) fn inspect_due<R: FnOnce(PathsInspected) + Send + 'static>(
+    pub(super) fn inspect_due<R: FnOnce(WatchedPathsInspected) + Send + 'static>(
         &mut self,
         now: Instant,
         report: impl Fn() -> R,
@@ -191,7 +191,11 @@ impl WatchedPaths {
 
 impl Watched {
     /// Has a thread look.
-    fn inspect(&mut self, events: Option<&Arc<PathChanges>>, report: impl FnOnce(PathsInspected) + Send + 'static) {
+    fn inspect(
+        &mut self,
+        events: Option<&Arc<PathChanges>>,
+        report: impl FnOnce(WatchedPathsInspected) + Send + 'static,
+    ) {
         let (run, paths, events) = (self.run, Arc::clone(&self.paths), events.cloned());
         let before = self.prints.clone();
         let inspect = move || report(inspect(run, &paths, before.as_deref(), events.as_deref()));
@@ -207,9 +211,10 @@ fn inspect(
     paths: &[WatchedPath],
     before: Option<&[Option<Fingerprint>]>,
     events: Option<&PathChanges>,
-) -> PathsInspected {
+) -> WatchedPathsInspected {
     let is_complete = events.is_some();
-    let mut inspected = PathsInspected { run, prints: Vec::new(), watches: Vec::new(), is_complete, is_stale: false };
+    let mut inspected =
+        WatchedPathsInspected { run, prints: Vec::new(), watches: Vec::new(), is_complete, is_stale: false };
     for (number, path) in paths.iter().enumerate() {
         let found = first_file(&path.candidates).or(path.candidates.first());
         // At first this comes before all else: whatever happens from now on is a change.

@@ -154,10 +154,16 @@ pub(super) fn update(call: &Call<'_>) -> u8 {
 }
 
 fn update_message(call: &Call<'_>, updated: Updated) -> String {
-    let Updated { added, removed, changed, restarted, confirm_until, daemon, unsaved: _ } = updated;
-    let others: Vec<String> = changed.into_iter().filter(|name| !restarted.contains(name)).collect();
-    let lists: [(&str, &[String]); 4] =
-        [("Added", &added), ("Removed", &removed), ("Restarted", &restarted), ("Changed", &others)];
+    let Updated { added, removed, changed, restarted, from_next_run, confirm_until, daemon, unsaved: _ } = updated;
+    let is_told = |name: &String| restarted.contains(name) || from_next_run.contains(name);
+    let others: Vec<String> = changed.into_iter().filter(|name| !is_told(name)).collect();
+    let lists: [(&str, &[String]); 5] = [
+        ("Added", &added),
+        ("Removed", &removed),
+        ("Restarted", &restarted),
+        ("Changed", &others),
+        ("Changed (from the next run on)", &from_next_run),
+    ];
     let mut text = or_nothing(listed(&lists) + &daemon_keys(&daemon));
     if let (Some(until), Some(confirm)) = (confirm_until, call.args.confirm) {
         text.push_str(&format!(

@@ -63,7 +63,7 @@ fn fail_at_last(call: &Call<'_>, error: ClientError) -> u8 {
     if error.refusal() != Some(NO_SUCH_PROCESS) {
         return fail_at(call, error);
     }
-    print_error(&format!("{}; behind the names stands stdout, stderr or nothing", explain(call, &error)));
+    print_error(&format!("{}; write stdout, stderr or nothing after the names", explain(call, &error)));
     code_of(&error)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HealthCheckResult;
 use crate::process::{Exit, TaskEnd};
 
-/// A shell has not found the command, or could not execute it.
+/// How a shell ends that has not found the command, or could not execute it.
 const NOT_FOUND: Exit = Exit::Code(127);
 const NOT_EXECUTABLE: Exit = Exit::Code(126);
 
@@ -24,20 +24,19 @@ impl HealthCheckResult {
     /// The same of a check, which may be at fault itself: one that can't be run says nothing of the program, and the
     /// remedy is another one.
     pub(crate) fn of_check(end: &TaskEnd) -> Self {
-        let can_be_run = match end {
-            TaskEnd::Exited { exit, .. } => ![NOT_FOUND, NOT_EXECUTABLE].contains(exit),
-            TaskEnd::SpawnFailed(_) => false,
-            TaskEnd::TimedOut { .. } | TaskEnd::Cancelled => true,
-        };
-        match HealthCheckResult::from(end) {
-            result if can_be_run => result,
-            HealthCheckResult { message, .. } => HealthCheckResult::never_run(&message),
+        match (end, HealthCheckResult::from(end)) {
+            (TaskEnd::SpawnFailed(_), HealthCheckResult { message, .. }) => HealthCheckResult::never_run(&message),
+            // What the check runs may end so, too.
+            (TaskEnd::Exited { exit: NOT_FOUND | NOT_EXECUTABLE, .. }, HealthCheckResult { message, .. }) => {
+                HealthCheckResult::failed(format!("the check itself may not have run: {message}"))
+            }
+            (TaskEnd::Exited { .. } | TaskEnd::TimedOut { .. } | TaskEnd::Cancelled, result) => result,
         }
     }
 
     /// The check itself can't be run.
     pub(crate) fn never_run(why: &str) -> Self {
-        HealthCheckResult::failed(format!("the check itself can not be run: {why}"))
+        HealthCheckResult::failed(format!("the check itself cannot be run: {why}"))
     }
 }
 
@@ -73,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_can_not_be_run_is_told_from_one_that_fails() {
+    fn a_check_that_cannot_be_run_is_told_from_one_that_fails() {
         let check = |end| HealthCheckResult::of_check(&end).message;
         let exited = |code| TaskEnd::Exited { exit: Exit::Code(code), output: "sh: /x: not found".into() };
-        assert_eq!(check(exited(127)), "the check itself can not be run: exit code 127: sh: /x: not found");
-        assert_eq!(check(exited(126)), "the check itself can not be run: exit code 126: sh: /x: not found");
+        assert_eq!(check(exited(127)), "the check itself may not have run: exit code 127: sh: /x: not found");
+        assert_eq!(check(exited(126)), "the check itself may not have run: exit code 126: sh: /x: not found");
         assert_eq!(check(exited(1)), "exit code 1: sh: /x: not found");
         let error = SpawnError::system(SpawnStage::Directory, "/x", 2);
-        let told = format!("the check itself can not be run: {error}");
+        let told = format!("the check itself cannot be run: {error}");
         assert_eq!(check(TaskEnd::SpawnFailed(Box::new(error))), told);
     }
 

@@ -1,5 +1,7 @@
 //! The streams of a program and the logs that are made of them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// What a program has as its standard input.
@@ -16,20 +18,37 @@ pub enum Stdin {
     File(String),
 }
 
-/// How the trouble of a copy begins that is written beside the log: that has all of it.
-pub(crate) const COPY_IS_LOST: &str = "the copy for syslog is lost: ";
-
-/// What is told of a stream that is in this trouble.
-pub(crate) fn what_is_lost(stream: &str, trouble: &str) -> String {
-    match is_of_copy(trouble) {
-        true => format!("{stream}: {trouble}"),
-        false => format!("{stream} is lost: {trouble}"),
-    }
+/// What can go wrong where output of a program is kept, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputTroubleKind {
+    /// It can't be written, and is lost.
+    Write,
+    /// The copy for syslog is lost; the log beside it has all of it.
+    SyslogCopy,
+    /// Its file can't be rotated, and grows.
+    Rotation,
 }
 
-/// Whether this trouble is that of a copy, beside which all is written.
-pub(crate) fn is_of_copy(trouble: &str) -> bool {
-    trouble.starts_with(COPY_IS_LOST)
+/// What has gone wrong with output of a program, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputTrouble {
+    /// What.
+    pub kind: OutputTroubleKind,
+    /// What failed, on what, and the system's reason.
+    pub reason: Arc<str>,
+}
+
+impl OutputTrouble {
+    /// The sentence that tells it of `stream`, a name for people.
+    pub(crate) fn describe(&self, stream: &str) -> String {
+        let OutputTrouble { kind, reason } = self;
+        match kind {
+            OutputTroubleKind::Write => format!("{stream} is lost: {reason}"),
+            OutputTroubleKind::SyslogCopy => format!("{stream}: the copy for syslog is lost: {reason}"),
+            OutputTroubleKind::Rotation => format!("{stream}: {reason}"),
+        }
+    }
 }
 
 /// Where reading a log begins.
@@ -82,10 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_that_is_lost_is_not_the_output() {
-        let trouble = "cannot write to syslog (/dev/log): No such file or directory; lines for it are lost";
-        assert_eq!(what_is_lost("stdout", trouble), format!("stdout is lost: {trouble}"));
-        let copy = format!("{COPY_IS_LOST}{trouble}");
-        assert_eq!(what_is_lost("stdout", &copy), format!("stdout: the copy for syslog is lost: {trouble}"));
+    fn what_is_kept_is_not_said_to_be_lost() {
+        let told = |kind| OutputTrouble { kind, reason: "why".into() }.describe("stdout");
+        assert_eq!(told(OutputTroubleKind::Write), "stdout is lost: why");
+        assert_eq!(told(OutputTroubleKind::SyslogCopy), "stdout: the copy for syslog is lost: why");
+        assert_eq!(told(OutputTroubleKind::Rotation), "stdout: why");
     }
 }

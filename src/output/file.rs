@@ -20,7 +20,7 @@ use super::compress::{self, Compressor};
 use super::console_lines::Console;
 use super::messages::StreamKind;
 use super::outage::{Report, Reporter, WriteOutage};
-use crate::models::{LogSync, ProgramConfig};
+use crate::models::{LogSync, OutputTroubleKind, ProgramConfig};
 use crate::sys::guarded_path::{self, Access, Log};
 
 /// How long after a failure the file is opened again at the earliest.
@@ -73,6 +73,8 @@ pub(super) struct LogFile {
     size: u64,
     /// The size at which to rotate: `maxbytes`, or more while backups can't be renamed.
     limit: u64,
+    /// The last rotation failed, which was told.
+    rotation_fails: bool,
     /// The last byte written was a newline.
     line_start: bool,
     check_at: Instant,
@@ -104,6 +106,7 @@ impl LogFile {
             inode: (0, 0),
             size: 0,
             limit: rules.maxbytes,
+            rotation_fails: false,
             line_start: true,
             check_at: now,
             outage: WriteOutage::default(),
@@ -454,14 +457,15 @@ impl LogFile {
         } else {
             self.shift_backups().and_then(|top| self.try_open(now).map(|()| self.follow_rotation(top)))
         };
-        let Err(error) = renamed else { return };
+        let Err(error) = renamed else { return self.rotation_recovers(report) };
         self.stop_compression();
-        if self.limit == self.rules.maxbytes && self.rules.backups > 0 {
-            report(Report::Trouble(format!(
-                "cannot rotate {}: {}; it goes on growing within the bound of all its backups",
-                self.path.display(),
-                reason(&error)
-            )));
+        if !self.rotation_fails && self.rules.backups > 0 {
+            self.rotation_fails = true;
+            let (path, why) = (self.path.display(), reason(&error));
+            let reason = format!(
+                "cannot rotate {path}: {why}; it grows to the size of all its backups and is emptied then, until this is fixed"
+            );
+            report(Report::Trouble { kind: OutputTroubleKind::Rotation, reason });
         }
         let whole = self.rules.maxbytes.saturating_mul(u64::from(self.rules.backups) + 1);
         let budget = whole.saturating_sub(self.backup_bytes()).max(self.rules.maxbytes);
@@ -471,6 +475,18 @@ impl LogFile {
             // Neither renamed nor emptied: what comes now is lost, and the retry opens it again.
             self.file = None;
         }
+    }
+
+    fn rotation_recovers(&mut self, report: Reporter<'_>) {
+        if std::mem::take(&mut self.rotation_fails) {
+            report(Report::Recovered { kind: OutputTroubleKind::Rotation, lost_bytes: 0 });
+        }
+    }
+
+    /// A stream goes elsewhere that may have been told of troubles here. Others that stay are told of them anew.
+    pub fn leave(&mut self, report: Reporter<'_>) {
+        self.outage.end(report);
+        self.rotation_recovers(report);
     }
 
     fn truncate(&mut self) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::file::{LogFile, Rules};
-use super::messages::{Note, ProgramId, StreamKind};
+use super::messages::{Note, OutputTroubleKind, ProgramId, StreamKind};
 use super::outage::Report;
 use super::request::Request;
 use super::writer_pool::{Notify, Place, Work, WriterPool};
@@ -48,9 +48,8 @@ impl Origin {
     pub fn note(self, report: Report) -> Note {
         let Origin { program, stream } = self;
         match report {
-            Report::Trouble(text) => Note::Trouble { program, stream, text },
-            Report::Recovered(lost_bytes) => Note::Recovered { program, stream, lost_bytes, is_copy: false },
-            Report::CopyRecovered(lost_bytes) => Note::Recovered { program, stream, lost_bytes, is_copy: true },
+            Report::Trouble { kind, reason } => Note::Trouble { program, stream, kind, reason },
+            Report::Recovered { kind, lost_bytes } => Note::Recovered { program, stream, kind, lost_bytes },
         }
     }
 }
@@ -62,6 +61,10 @@ enum Job {
         length: usize,
     },
     Perform(Request),
+    /// A stream goes elsewhere from now on.
+    Leave {
+        origin: Origin,
+    },
     /// The note is told when this is dropped.
     Tell {
         _note: Arc<TellAtEnd>,
@@ -94,6 +97,8 @@ struct Slot {
     reopen: bool,
     rules: Option<Rules>,
     device: Option<u64>,
+    /// Who was told of which trouble, and not yet that it is over: others may write when it is.
+    told: Vec<(Origin, OutputTroubleKind)>,
     /// It is the console, which is told where a line has no end.
     is_console: bool,
     /// Jobs that were done since something was compressed.
@@ -117,6 +122,7 @@ impl FileQueue {
             reopen: false,
             rules: None,
             device: None,
+            told: Vec::new(),
             is_console: false,
             jobs_since_compression: 0,
             wants_to_compress: false,
@@ -154,12 +160,12 @@ impl FileQueue {
             self.pool.add_waiting(-signed(slot.drop_oldest(limit.saturating_sub(count))));
             if first && slot.dropped > 0 {
                 let seconds = counted(slot.progress.idle_for(now).as_secs(), "second");
-                let text = format!(
+                let reason = format!(
                     "{} has not answered for {seconds}; what does not fit into {} KB is lost until it does",
                     self.path.display(),
                     limit / 1024
                 );
-                self.pool.notify(origin.note(Report::Trouble(text)));
+                slot.report(&self.pool, origin, Report::Trouble { kind: OutputTroubleKind::Write, reason });
             }
         }
         slot.pending += count;
@@ -201,6 +207,13 @@ impl FileQueue {
         }
     }
 
+    /// The stream goes elsewhere from now on: what troubles it here is over for it once all that is queued is done.
+    pub fn leave(self: &Arc<Self>, now: Instant, origin: Origin) {
+        let mut slot = self.lock();
+        slot.jobs.push_back(Job::Leave { origin });
+        self.call_writer(now, slot);
+    }
+
     /// Has a writer perform the request after all that is queued; `false` where the disk is known not to answer. Never
     /// waits: the caller gives the request up when its time is up.
     pub fn request(self: &Arc<Self>, now: Instant, request: Request) -> bool {
@@ -232,7 +245,7 @@ impl FileQueue {
 
     fn open_if_asked(&self, file: &mut LogFile, open_for: Option<Origin>, reopen: bool) {
         let Some(origin) = open_for else { return };
-        let report = &mut |report| self.pool.notify(origin.note(report));
+        let report = &mut |report| self.report(origin, report);
         if reopen {
             file.reopen(Instant::now(), report);
         } else {
@@ -244,16 +257,25 @@ impl FileQueue {
         match job {
             Some(Job::Write { origin, bytes, length }) => {
                 let data = bytes.get(..length).unwrap_or(&bytes);
-                file.write(Instant::now(), data, &mut |report| self.pool.notify(origin.note(report)));
+                file.write(Instant::now(), data, &mut |report| self.report(origin, report));
                 self.pool.give_back(bytes);
             }
             Some(Job::Perform(request)) => request.perform(file),
+            Some(Job::Leave { origin }) => {
+                if self.lock().told.iter().any(|(told, _)| *told == origin) {
+                    file.leave(&mut |report| self.report(origin, report));
+                }
+            }
             Some(Job::Tell { .. }) => file.end_line(),
             None if self.pool.is_closed() => file.stop_compression(),
             None => {
                 let _ = file.compress_step();
             }
         }
+    }
+
+    fn report(&self, origin: Origin, report: Report) {
+        self.lock().report(&self.pool, origin, report);
     }
 
     fn put_back(&self, mut file: Option<LogFile>, done: usize) -> Option<Place> {
@@ -303,7 +325,7 @@ impl Work for FileQueue {
         drop(slot);
         let done = match &job {
             Some(Job::Write { length, .. }) => *length,
-            Some(Job::Perform(_) | Job::Tell { .. }) | None => 0,
+            Some(Job::Perform(_) | Job::Leave { .. } | Job::Tell { .. }) | None => 0,
         };
         let file = file.map(|mut file| {
             let work = || {
@@ -329,6 +351,25 @@ impl Work for FileQueue {
 }
 
 impl Slot {
+    /// Tells of a trouble whoever met it, and of its end whoever was told of it.
+    fn report(&mut self, pool: &WriterPool, origin: Origin, report: Report) {
+        match report {
+            Report::Trouble { kind, .. } => {
+                self.told.retain(|told| *told != (origin, kind));
+                self.told.push((origin, kind));
+                pool.notify(origin.note(report));
+            }
+            Report::Recovered { kind, lost_bytes } => {
+                let told: Vec<_> = self.told.extract_if(.., |(_, told)| *told == kind).collect();
+                let first = told.first().map_or(origin, |(told, _)| *told);
+                pool.notify(first.note(Report::Recovered { kind, lost_bytes }));
+                for (told, kind) in told.into_iter().skip(1) {
+                    pool.notify(told.note(Report::Recovered { kind, lost_bytes: 0 }));
+                }
+            }
+        }
+    }
+
     fn is_turn_of_compression(&mut self) -> bool {
         self.jobs_since_compression = self.jobs_since_compression.saturating_add(1);
         let is_turn = self.wants_to_compress && self.jobs_since_compression > COMPRESS_EVERY_JOBS;

@@ -10,7 +10,7 @@ use super::responder::InternalError;
 #[cfg(feature = "attach")]
 use crate::models::WindowSize;
 use crate::models::{DefaultOutput, LogFormat, LogPlace, SupervisorConfig};
-pub use crate::models::{LogStart, StreamKind};
+pub use crate::models::{LogStart, OutputTroubleKind, StreamKind};
 use crate::process::Generation;
 
 /// Names a program towards the output thread; given by the dispatcher, never reused while in use.
@@ -62,25 +62,27 @@ pub enum Note {
         /// bytes.
         last_line: Option<String>,
     },
-    /// Output can't be written and is lost from now on; said once an outage.
+    /// Output can't be kept as it should from now on; said once, until it has recovered.
     Trouble {
         /// The program.
         program: ProgramId,
         /// Which of its streams.
         stream: StreamKind,
+        /// What can't be done.
+        kind: OutputTroubleKind,
         /// What failed, on what, and why.
-        text: String,
+        reason: String,
     },
-    /// Output can be written again.
+    /// It can be, or the stream goes elsewhere.
     Recovered {
         /// The program.
         program: ProgramId,
         /// Which of its streams.
         stream: StreamKind,
+        /// What works again.
+        kind: OutputTroubleKind,
         /// Bytes of output that were not written.
         lost_bytes: u64,
-        /// It is the copy for syslog: all of it was written to the log beside that.
-        is_copy: bool,
     },
     /// The line has come by which the run tells that it is ready.
     ReadyLine {

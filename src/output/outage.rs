@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::models::OutputTroubleKind;
+
 /// An outage that is younger goes on even if a write succeeds, so that a target that comes and goes
 /// is not announced each time.
 const MIN_DURATION: Duration = Duration::from_secs(1);
@@ -9,12 +11,10 @@ const MIN_DURATION: Duration = Duration::from_secs(1);
 /// What became of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Report {
-    /// It can't be written (said once an outage).
-    Trouble(String),
-    /// It can be written again; so many bytes were lost.
-    Recovered(u64),
-    /// The same of a copy, beside which all was written.
-    CopyRecovered(u64),
+    /// Something fails (said once, until it has recovered).
+    Trouble { kind: OutputTroubleKind, reason: String },
+    /// It works again; so many bytes were lost, or are missing in the copy.
+    Recovered { kind: OutputTroubleKind, lost_bytes: u64 },
 }
 
 /// Takes the reports.
@@ -25,6 +25,12 @@ struct Open {
     since: Instant,
     next_try: Instant,
     lost_bytes: u64,
+}
+
+impl Open {
+    fn recovered(&self) -> Report {
+        Report::Recovered { kind: OutputTroubleKind::Write, lost_bytes: self.lost_bytes }
+    }
 }
 
 /// The time in which one target can't be written, if it is now. Costs a pointer while it can.
@@ -39,10 +45,10 @@ impl WriteOutage {
         lost: usize,
         retry: Duration,
         report: Reporter<'_>,
-        text: impl FnOnce() -> String,
+        reason: impl FnOnce() -> String,
     ) {
         if self.0.is_none() {
-            report(Report::Trouble(text()));
+            report(Report::Trouble { kind: OutputTroubleKind::Write, reason: reason() });
         }
         let open = self.0.get_or_insert_with(|| Box::new(Open { since: now, next_try: now, lost_bytes: 0 }));
         open.lost_bytes += lost as u64;
@@ -63,7 +69,14 @@ impl WriteOutage {
     /// A write succeeded.
     pub fn succeed(&mut self, now: Instant, report: Reporter<'_>) {
         if let Some(open) = self.0.take_if(|open| now.duration_since(open.since) >= MIN_DURATION) {
-            report(Report::Recovered(open.lost_bytes));
+            report(open.recovered());
+        }
+    }
+
+    /// The target is left: what was lost is told now.
+    pub fn end(&mut self, report: Reporter<'_>) {
+        if let Some(open) = self.0.take() {
+            report(open.recovered());
         }
     }
 

@@ -16,7 +16,7 @@ use super::ring::Ring;
 use super::syslog::Syslog;
 use super::target::Target;
 use crate::logger::{self, ConsoleStream};
-use crate::models::COPY_IS_LOST;
+use crate::models::OutputTroubleKind;
 
 /// What a ring keeps at least, so that the last line is known even with `log_buffer = 0`.
 const MIN_RING: usize = MAX_LAST_LINE;
@@ -120,6 +120,15 @@ impl Lines {
         });
     }
 
+    /// Writes what is held of a line. An outage goes on where the next ones go to the same target.
+    fn give_way_to(mut self, now: Instant, next: Option<&mut Lines>, report: Reporter<'_>) {
+        self.flush(now, true, report);
+        match next {
+            Some(next) if next.target == self.target => next.outage = self.outage,
+            Some(_) | None => self.outage.end(report),
+        }
+    }
+
     fn should_pause(&self, now: Instant) -> bool {
         match &self.to {
             LinesTo::Console(stream) => logger::console_is_busy(*stream) && !logger::console_is_stalled(*stream),
@@ -140,15 +149,21 @@ impl Sink {
     }
 
     /// Writes to syslog as well, or no more; what was held of a line for it is written.
-    pub fn set_also(&mut self, now: Instant, also: Option<Box<Lines>>, report: Reporter<'_>) {
-        if let Some(mut before) = std::mem::replace(&mut self.also, also) {
-            before.flush(now, true, &mut |told| report(of_copy(told)));
+    pub fn set_also(&mut self, now: Instant, mut also: Option<Box<Lines>>, report: Reporter<'_>) {
+        if let Some(before) = self.also.take() {
+            before.give_way_to(now, also.as_deref_mut(), &mut |told| report(of_copy(told)));
         }
+        self.also = also;
     }
 
-    /// Changes the target; what the old one holds of a line is written to it.
-    pub fn set_dest(&mut self, now: Instant, dest: Dest, report: Reporter<'_>) {
-        self.flush_partial(now, true, report);
+    /// Changes the target; what the old one holds of a line is written to it, and what troubles it is over.
+    pub fn set_dest(&mut self, now: Instant, origin: Origin, mut dest: Dest, report: Reporter<'_>) {
+        match (std::mem::take(&mut self.dest), &mut dest) {
+            (Dest::Nothing, _) => {}
+            (Dest::File(before), _) => before.leave(now, origin),
+            (Dest::Lines(before), Dest::Lines(next)) => before.give_way_to(now, Some(next), report),
+            (Dest::Lines(before), Dest::Nothing | Dest::File(_)) => before.give_way_to(now, None, report),
+        }
         self.dest = dest;
     }
 
@@ -242,9 +257,10 @@ impl Sink {
 
 /// The log beside the copy has all of it.
 fn of_copy(told: Report) -> Report {
+    let kind = OutputTroubleKind::SyslogCopy;
     match told {
-        Report::Trouble(text) => Report::Trouble(format!("{COPY_IS_LOST}{text}")),
-        Report::Recovered(lost_bytes) | Report::CopyRecovered(lost_bytes) => Report::CopyRecovered(lost_bytes),
+        Report::Trouble { kind: _, reason } => Report::Trouble { kind, reason },
+        Report::Recovered { kind: _, lost_bytes } => Report::Recovered { kind, lost_bytes },
     }
 }
 

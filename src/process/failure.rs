@@ -164,7 +164,7 @@ impl fmt::Display for Failure {
             Failure::Exited { exit, age_ms } => write!(f, "{exit} after {}", span(Duration::from_millis(*age_ms))),
             Failure::Backgrounded { age_ms, pid } => write!(
                 f,
-                "exit code 0 after {}: it has put itself into the background as pid {pid}, which can not be supervised; \
+                "exit code 0 after {}: it has put itself into the background as pid {pid}, which cannot be supervised; \
                  use its option to stay in the foreground, or type = forking",
                 span(Duration::from_millis(*age_ms))
             ),

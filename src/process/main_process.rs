@@ -59,7 +59,7 @@ impl NoMain {
         match self {
             NoMain::NoFile => format!("there is no {path}"),
             NoMain::Stale => format!("{path} is from before this start"),
-            NoMain::Unreadable { errno } => format!("{path} can not be read: {}", errno::text(errno)),
+            NoMain::Unreadable { errno } => format!("{path} cannot be read: {}", errno::text(errno)),
             NoMain::NoPid => format!("{path} holds no pid"),
             NoMain::Impossible { .. } | NoMain::Gone { .. } | NoMain::Stranger { .. } | NoMain::HasParent { .. } => {
                 format!("{path} names {self}")
@@ -73,12 +73,12 @@ impl fmt::Display for NoMain {
         match self {
             NoMain::NoFile => f.write_str("no pid file"),
             NoMain::Stale => f.write_str("a pid file from before this start"),
-            NoMain::Unreadable { errno } => write!(f, "a pid file that can not be read: {}", errno::text(*errno)),
+            NoMain::Unreadable { errno } => write!(f, "a pid file that cannot be read: {}", errno::text(*errno)),
             NoMain::NoPid => f.write_str("no pid"),
             NoMain::Impossible { number: 1 } => {
                 f.write_str("pid 1, which is the init of this machine or container and never a program")
             }
-            NoMain::Impossible { number } => write!(f, "{number}, which can not be the pid of a process"),
+            NoMain::Impossible { number } => write!(f, "{number}, which cannot be the pid of a process"),
             NoMain::Gone { pid } => write!(f, "pid {pid}, which does not exist"),
             NoMain::Stranger { pid } => write!(f, "pid {pid}, which is no process of this run"),
             NoMain::HasParent { pid, parent } => {

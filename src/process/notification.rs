@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reloads_since_it_says_so_unless_that_can_not_be() {
+    fn it_reloads_since_it_says_so_unless_that_cannot_be() {
         let reloading = |since| Notification { reloading: true, since, ..Notification::default() };
         for (since, told_since) in [(None, 9), (Some(4), 4), (Some(0), 9), (Some(11), 9)] {
             let mut told = NotifyState::default();

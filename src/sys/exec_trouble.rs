@@ -1,4 +1,4 @@
-//! Why a file that is there can not be executed, in words that say what to do.
+//! Why a file that is there cannot be executed, in words that say what to do.
 //!
 //! The kernel has few numbers for many reasons: ENOENT where the interpreter or the dynamic loader is missing, EACCES
 //! for a directory, a mode or a mount, ENOEXEC for whatever it does not know.
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
+use super::acl::has_acl;
 use super::users::Credentials;
 
 /// As much of a file as the kernel looks at.
@@ -89,7 +90,7 @@ pub fn missing_interpreter(path: &Path) -> Option<String> {
 /// The trouble with what a file needs to be executed.
 fn of_its(what: &str, name: &Path, errno: i32, user: Option<&Credentials>, depth: usize) -> String {
     let trouble = depth.checked_sub(1).and_then(|depth| explain_to(name, errno, user, depth));
-    let mut text = format!("its {what} {} can not be executed", name.display());
+    let mut text = format!("its {what} {} cannot be executed", name.display());
     if let Some(trouble) = trouble {
         let _ = write!(text, ": {trouble}");
     }
@@ -143,7 +144,7 @@ pub fn forbidden_by_mode(path: &Path, user: Option<&Credentials>) -> Option<Stri
     let real = path.canonicalize().unwrap_or_default();
     for directory in [path, &real].into_iter().flat_map(|path| path.ancestors().skip(1)) {
         if let Ok(found) = fs::metadata(directory)
-            && !may_execute(&found, user)
+            && !may_execute(directory, &found, user)
         {
             let shown = directory.display();
             return Some(format!(
@@ -164,15 +165,19 @@ pub fn forbidden_by_mode(path: &Path, user: Option<&Credentials>) -> Option<Stri
     if mode & 0o111 == 0 {
         return Some(format!("it has no x bit (mode {mode:04o}); chmod +x {shown}"));
     }
-    if !may_execute(&found, user) {
+    if !may_execute(path, &found, user) {
         let (uid, gid) = (found.uid(), found.gid());
         return Some(format!("{} may not execute it (mode {mode:04o}, of {uid}:{gid}); chmod or chown it", who()));
     }
     None
 }
 
-/// Whether the mode lets this user (or us) execute a file or search a directory.
-fn may_execute(found: &Metadata, user: Option<&Credentials>) -> bool {
+/// Whether the mode lets this user (or us) execute a file or search a directory, or an access control list may.
+fn may_execute(path: &Path, found: &Metadata, user: Option<&Credentials>) -> bool {
+    mode_allows(found, user) || has_acl(path)
+}
+
+fn mode_allows(found: &Metadata, user: Option<&Credentials>) -> bool {
     let (uid, groups) = match user {
         Some(user) => (user.uid, user.groups.clone()),
         None => {
@@ -195,7 +200,7 @@ fn may_execute(found: &Metadata, user: Option<&Credentials>) -> bool {
 /// What a file is that the kernel does not know how to execute.
 fn unknown_format(path: &Path) -> String {
     let shown = path.display();
-    let Some(header) = header(path) else { return "it can not be read".to_owned() };
+    let Some(header) = header(path) else { return "it cannot be read".to_owned() };
     match header.as_slice() {
         [] => "the file is empty; install it anew".to_owned(),
         [0x7f, b'E', b'L', b'F', ..] => match (Elf::machine_of(&header), own_machine()) {

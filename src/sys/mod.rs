@@ -51,6 +51,7 @@ pub mod users;
 pub mod variables;
 pub mod zones;
 
+mod acl;
 mod child;
 mod dumpable;
 mod exec_strings;

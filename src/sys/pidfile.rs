@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&text).unwrap(), "precious");
     }
 
-    /// Whoever may write to the directory can not have the daemon overwrite another file.
+    /// Whoever may write to the directory cannot have the daemon overwrite another file.
     #[test]
     fn what_another_user_has_planted_is_left_alone() {
         use std::os::unix::fs::{chown, lchown, symlink};

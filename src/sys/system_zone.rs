@@ -14,11 +14,11 @@ pub fn trouble() -> Option<String> {
     match std::env::var("TZ") {
         Ok(zone) => trouble_of(&zone, &directories()),
         Err(std::env::VarError::NotPresent) => dangling_link(Path::new(LOCAL_TIME)),
-        Err(std::env::VarError::NotUnicode(_)) => Some(format!("TZ is no text: {IS_UTC}")),
+        Err(std::env::VarError::NotUnicode(_)) => Some(format!("TZ is not valid UTF-8: {IS_UTC}")),
     }
 }
 
-const IS_UTC: &str = "times in the log and of schedules without schedule_timezone are those of UTC";
+const IS_UTC: &str = "times in the log, and of schedules without schedule_timezone, are in UTC";
 
 fn directories() -> Vec<PathBuf> {
     let named = std::env::var_os("TZDIR").map(PathBuf::from);

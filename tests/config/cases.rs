@@ -347,15 +347,15 @@ fn the_end_of_the_daemon_gives_each_group_its_time_in_supervisords_dialect() {
     assert_eq!((timeout(&unwritten), unwritten.warnings()), (60 + 60 + 10, String::new()));
     assert_eq!(timeout(&Files::new("[supervisord]\n[program:s]\ncommand=run\n")), 30, "not less than in ours");
     // What is written holds, and what it cuts short is said once.
-    let told = "DIR/main.ini:7: [program:q] stopwaitsecs = 60: a stop of q:0 may take 60 s (and those of 2 other programs), and \
-                the daemon's end 20 s (shutdown_timeout): SIGKILL cuts it off then; write shutdown_timeout = 60 or more in [supervisord]";
+    let told = "DIR/main.ini:7: [program:q] stopwaitsecs = 60: a stop of q:0 may take 60 s (and those of 2 other programs), but \
+                a shutdown sends SIGKILL after 20 s (shutdown_timeout); write shutdown_timeout = 60 or more in [supervisord]";
     let short = files("[supervisord]\nshutdown_timeout=20");
     assert_eq!((timeout(&short), short.warnings()), (20, told.to_owned()));
     assert_eq!(files("[supervisord]\nshutdown_timeout=60").warnings(), "");
     // The Python package ends within shutdown_timeout too.
     let ours = Files::new("[supervice]\n[program:q]\ncommand=run\nstopwaitsecs=60\n");
-    let told = "DIR/main.ini:4: [program:q] stopwaitsecs = 60: a stop of q may take 60 s, and the daemon's end 30 s \
-                (shutdown_timeout): SIGKILL cuts it off then; write shutdown_timeout = 60 or more in [supervice]";
+    let told = "DIR/main.ini:4: [program:q] stopwaitsecs = 60: a stop of q may take 60 s, but a shutdown sends SIGKILL \
+                after 30 s (shutdown_timeout); write shutdown_timeout = 60 or more in [supervice]";
     assert_eq!((timeout(&ours), ours.warnings()), (30, told.to_owned()));
     let steps = Files::new("[supervice]\n[program:q]\ncommand=run\nstopsignal=QUIT:30, TERM\n").warnings();
     assert!(steps.contains("stopsignal = QUIT:30, TERM: a stop of q may take 40 s"), "{steps}");

@@ -470,7 +470,7 @@ fn a_graph_is_read_in_time_that_grows_with_its_edges() {
 }
 
 #[test]
-fn exit_when_idle_is_a_warning_where_it_can_not_come_about() {
+fn exit_when_idle_is_a_warning_where_it_cannot_come_about() {
     let warnings = |programs: &str| Files::new(&format!("[supervice]\nexit_when_idle = true\n{programs}")).warnings();
     let nothing = "DIR/main.ini:2: [supervice] exit_when_idle = true: nothing is started with the daemon: it goes on until \
                    somebody has started a program and that has ended; write autostart = true in a program, or \

@@ -47,7 +47,7 @@ fn a_hash_in_other_letters_is_told_and_not_shown() {
         Files::new(&format!("[supervisord]\n{server}password={password}\n[program:p]\ncommand=date\n")).warnings()
     };
     for wrong in [format!("{{SHA}}{capitals}"), format!("{{sha}}{hash}"), format!("{{sha256}}{}", "0a".repeat(32))] {
-        let expected = "DIR/main.ini:5: [unix_http_server] password: a hash in these letters is taken for the password \
+        let expected = "DIR/main.ini:5: [unix_http_server] password: a hash in the wrong case is taken as the password \
                         itself; write {SHA} or {SHA256} in capitals, and the hash in lower case";
         assert_eq!(told(&wrong), expected, "{wrong}");
     }

@@ -167,7 +167,7 @@ fn a_daemon_with_a_score_gives_its_programs_what_it_was_started_with() {
     );
     let before = proc_of(std::process::id() as i32, "oom_score_adj");
     if before.trim().parse::<i32>().is_ok_and(|before| before > 10) {
-        return println!("SKIPPED: the score can not be lowered here");
+        return println!("SKIPPED: the score cannot be lowered here");
     }
     for (name, score) in [("web", before.as_str()), ("own", "900\n")] {
         let pid = executed(daemon.wait_state(name, "RUNNING").pid.expect("a pid"));

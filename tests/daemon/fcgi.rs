@@ -157,7 +157,7 @@ fn row_109_a_fastcgi_program_behind_nginx_loses_no_request_over_restarts() {
 
 /// What can't be bound is the trouble of its program alone, and is told with its reason.
 #[test]
-fn row_104_a_socket_that_can_not_be_opened_holds_up_its_program_alone() {
+fn row_104_a_socket_that_cannot_be_opened_holds_up_its_program_alone() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let dir = tempfile::tempdir().expect("a directory");

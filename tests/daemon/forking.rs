@@ -318,7 +318,7 @@ sys.exit(7)
 }
 
 #[test]
-fn a_stranger_can_not_be_named() {
+fn a_stranger_cannot_be_named() {
     let script = "say('READY=1\\nMAINPID=%d' % int(open('DIR/daemon.pid').read()))\ntime.sleep(1000)";
     let daemon = start(script, "ready = notify");
     let pid = daemon.wait_state("p", "RUNNING").pid;
@@ -484,12 +484,12 @@ fn what_a_killed_daemon_has_left_of_redis_is_named_and_left_alone() {
 
 /// What a daemon in a PID namespace of its own writes, and what is no pid at all.
 #[test]
-fn a_pid_file_that_names_what_can_not_be_a_program_is_said_to_do_so_and_not_waited_for() {
+fn a_pid_file_that_names_what_cannot_be_a_program_is_said_to_do_so_and_not_waited_for() {
     for (written, told) in [
         ("1", "names pid 1, which is the init of this machine or container and never a program"),
-        ("0", "names 0, which can not be the pid of a process"),
-        ("-5", "names -5, which can not be the pid of a process"),
-        ("99999999999", "names 99999999999, which can not be the pid of a process"),
+        ("0", "names 0, which cannot be the pid of a process"),
+        ("-5", "names -5, which cannot be the pid of a process"),
+        ("99999999999", "names 99999999999, which cannot be the pid of a process"),
     ] {
         let daemon = Daemon::start(&command(&format!("rm -f DIR/p.pid; sleep 1000 & echo {written} > DIR/p.pid")));
         daemon.wait_state("p", "FATAL");

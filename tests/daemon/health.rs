@@ -390,7 +390,7 @@ fn health_is_asked_by_http_and_at_a_unix_socket() {
 
 /// The remedy is another one: the program may be well.
 #[test]
-fn a_check_that_can_not_be_run_is_told_from_one_that_fails() {
+fn a_check_that_cannot_be_run_is_told_from_one_that_fails() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(dir.path().join("gone")).expect("a directory");
     std::fs::write(dir.path().join("plain"), "#!/bin/sh\n").expect("a file");
@@ -408,16 +408,18 @@ fn a_check_that_can_not_be_run_is_told_from_one_that_fails() {
     // It is there for the start of the program alone.
     daemon.wait_state("directory", "UNHEALTHY");
     std::fs::remove_dir(daemon.path("gone")).expect("it is empty");
-    let cannot = "the check itself can not be run:";
-    for (name, why) in
-        [("missing", "exit code 127: "), ("plain", "exit code 126: "), ("directory", "cannot enter directory ")]
-    {
-        daemon.wait_log(&format!("{name}: health check failed: {cannot} {why}"));
-        wait_until("why tells it", || daemon.ctl(&["why", name]).1.contains(&format!("{cannot} {why}")));
+    let told = |why: &str| format!("the check itself {why}");
+    for (name, why) in [
+        ("missing", "may not have run: exit code 127: "),
+        ("plain", "may not have run: exit code 126: "),
+        ("directory", "cannot be run: cannot enter directory "),
+    ] {
+        daemon.wait_log(&format!("{name}: health check failed: {}", told(why)));
+        wait_until("why tells it", || daemon.ctl(&["why", name]).1.contains(&told(why)));
         wait_until("health tells it", || daemon.ctl(&["health", name]).2.contains("UNHEALTHY"));
     }
-    assert!(daemon.ctl(&["health", "missing"]).2.contains(&format!("{cannot} exit code 127")));
-    assert!(daemon.status("plain").description.is_some_and(|text| text.contains(cannot)));
+    assert!(daemon.ctl(&["health", "missing"]).2.contains(&told("may not have run: exit code 127")));
+    assert!(daemon.status("plain").description.is_some_and(|text| text.contains(&told("may not have run:"))));
     daemon.wait_log("fails: health check failed: exit code 1: broken");
     daemon.terminate();
 }

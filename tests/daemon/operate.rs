@@ -523,5 +523,5 @@ fn tail_tells_that_standard_error_is_in_standard_output_and_what_the_last_word_m
     }
     let (code, out, err) = daemon.ctl(&["tail", "p", "sderr"]);
     assert_eq!((code, out.as_str()), (1, "==> p <==\nthere\n"));
-    assert_eq!(err, "supervicectl: no process 'sderr'; behind the names stands stdout, stderr or nothing\n");
+    assert_eq!(err, "supervicectl: no process 'sderr'; write stdout, stderr or nothing after the names\n");
 }

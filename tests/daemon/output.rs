@@ -422,6 +422,27 @@ fn failures_05_a_full_disk_is_said_once_and_stops_nobody() {
     assert_eq!(daemon.ctl(&["tail", "-n1", "full"]).1, "x\n", "the newest is still in memory");
 }
 
+/// `status` told of the file before for ever.
+#[test]
+fn trouble_with_a_log_is_over_when_an_update_names_another() {
+    let section = |log: &str| {
+        format!(
+            "[program:p]\nstdout_logfile = {log}\nstartsecs = 0\ncommand = sh -c 'while :; do echo x; sleep 0.01; done'\n"
+        )
+    };
+    let daemon = Daemon::start(&section("/dev/full"));
+    let description = || daemon.status("p").description.unwrap_or_default();
+    wait_until("it is told", || description().contains("output is lost"));
+    let pid = daemon.status("p").pid;
+    daemon.write_config(&section("DIR/p.log"), &[]);
+    assert_eq!(daemon.ctl(&["update"]), (0, "Changed: p\n".to_owned(), String::new()));
+    wait_until("it is over", || !description().contains("output is lost"));
+    daemon.wait_log("p: stdout is written again; ");
+    wait_until("the new log is written", || !daemon.read("p.log").is_empty());
+    assert_eq!(daemon.status("p").pid, pid, "it runs on");
+    daemon.terminate();
+}
+
 /// Row 30: what is on disk never exceeds its bound, and a program without a log file writes nothing to the disk at all.
 #[test]
 fn failures_30_logs_stay_in_their_bounds_or_in_memory_alone() {

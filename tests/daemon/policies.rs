@@ -34,7 +34,7 @@ fn a_limit_of_restarts_gives_up_what_always_reaches_running() {
 }
 
 #[test]
-fn what_a_code_says_can_not_heal_is_started_once() {
+fn what_a_code_says_cannot_heal_is_started_once() {
     let keys = "startsecs = 0\nautorestart = true\nnorestart_exitcodes = 78, SIGUSR1";
     let daemon =
         Daemon::start(&[noting("wrong", "exit 78", keys), noting("told", "kill -USR1 $$; sleep 100", keys)].concat());

@@ -35,7 +35,7 @@ fn failures_15_the_exit_code_is_that_of_the_program_that_ends_it() {
 }
 
 #[test]
-fn failures_15_what_can_not_be_executed_is_told_as_a_shell_does() {
+fn failures_15_what_cannot_be_executed_is_told_as_a_shell_does() {
     for (command, wanted) in [("/missing/program", 127), ("/etc/passwd", 126)] {
         let keys = "exit_on = failure\nstartretries = 0";
         let Some(mut container) = Container::start("", &program("main", command, keys)) else { return };

@@ -111,7 +111,7 @@ impl fmt::Display for Refusal {
             Refusal::WaitFailed { name, until, why, timed_out: false } => {
                 write!(f, "{name} will not be {until}: {why}")
             }
-            Refusal::RereadFailed(why) => write!(f, "The configuration can not be used: {why}"),
+            Refusal::RereadFailed(why) => write!(f, "The configuration cannot be used: {why}"),
             Refusal::ReloadFailed(why) => write!(f, "Reload failed, nothing was changed: {why}"),
             Refusal::UpdateFailed(why) => write!(f, "Update failed, nothing was changed: {why}"),
             Refusal::ReloadIncomplete { members, timed_out: true } => {

@@ -90,6 +90,7 @@ fn reply_frame(reply: &Reply, clock: WallClock) -> Vec<u8> {
             removed: updated.changes.removed.clone(),
             changed: updated.changes.changed.clone(),
             restarted: updated.restarted.clone(),
+            from_next_run: updated.from_next_run.clone(),
             confirm_until: updated.confirm_until.map(|at| clock.stamp(at)),
             daemon: updated.daemon.clone(),
             unsaved: updated.saved.as_ref().and_then(unsaved),

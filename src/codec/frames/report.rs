@@ -81,6 +81,9 @@ pub struct Updated {
     /// Those among them that were restarted, and those that were because they need these; the others take their
     /// settings without, or at their next start.
     pub restarted: Vec<String>,
+    /// Those among them with a schedule whose run goes on with settings of before: the next one has the new ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub from_next_run: Vec<String>,
     /// With `confirm`: when the daemon goes back to the configuration before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_until: Option<f64>,

@@ -71,7 +71,7 @@ fn username(http: &mut HttpConfig, given: &mut Given<'_>) -> Result<(), Fault> {
 fn password(http: &mut HttpConfig, given: &mut Given<'_>) -> Result<(), Fault> {
     http.password = given.filled()?;
     if http.password.as_deref().is_some_and(is_hash_in_capitals) {
-        given.warn(Fault::new("a hash in these letters is taken for the password itself", HASH_IN_LOWER_CASE));
+        given.warn(Fault::new("a hash in the wrong case is taken as the password itself", HASH_IN_LOWER_CASE));
     }
     Ok(())
 }
@@ -99,7 +99,7 @@ fn users_file(http: &mut HttpConfig, given: &mut Given<'_>) -> Result<(), Fault>
             let names = users.iter().filter(|(_, secret)| is_hash_in_capitals(secret)).map(|(name, _)| name.as_str());
             let names: Vec<&str> = names.collect();
             if !names.is_empty() {
-                let fault = format!("a hash in these letters is taken for the password itself: {}", names.join(", "));
+                let fault = format!("a hash in the wrong case is taken as the password itself: {}", names.join(", "));
                 given.warn(Fault::new(fault, HASH_IN_LOWER_CASE));
             }
             Ok(())

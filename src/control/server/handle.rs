@@ -27,11 +27,11 @@ use crate::control::announcements::{AnnouncementQueue, Follower};
 use crate::control::feed::Source;
 use crate::control::names::NamesInspected;
 use crate::control::network_waits::AwaitedNetwork;
-use crate::control::path_waits::{AwaitedPath, PathInspected};
+use crate::control::path_waits::{AwaitedPath, AwaitedPathInspected};
 use crate::control::ready_pipes::ReadyRun;
 #[cfg(feature = "http")]
 use crate::control::server_socket::ServerSocket;
-use crate::control::watched_paths::{PathsInspected, WatchedPath};
+use crate::control::watched_paths::{WatchedPath, WatchedPathsInspected};
 #[cfg(feature = "http")]
 use crate::control::web::{AccessGate, Step, Work};
 #[cfg(feature = "http")]
@@ -51,10 +51,10 @@ pub(super) enum Message {
     AwaitPath(AwaitedPath),
     AwaitNetwork(AwaitedNetwork),
     ForgetConditions(ReadyRun),
-    PathInspected(PathInspected),
+    AwaitedPathInspected(AwaitedPathInspected),
     WatchChanges(ReadyRun, Arc<[WatchedPath]>),
     ForgetChanges(ReadyRun),
-    PathsInspected(PathsInspected),
+    WatchedPathsInspected(WatchedPathsInspected),
     ListenNotify(NotifySocket),
     ReadNotifications(ReadyRun),
     ReadBeforeEnds,

@@ -54,7 +54,7 @@ impl Server {
             Message::AwaitPath(awaited) => {
                 self.path_waits.add(self.poll.registry(), PATHS, awaited, report_path(&self.report));
             }
-            Message::PathInspected(inspected) => {
+            Message::AwaitedPathInspected(inspected) => {
                 let news =
                     self.path_waits.inspected(self.poll.registry(), inspected, now, || report_path(&self.report));
                 self.report_path(news);
@@ -63,7 +63,7 @@ impl Server {
                 self.changes.add(self.poll.registry(), CHANGES, run, paths, report_changes(&self.report));
             }
             Message::ForgetChanges(run) => self.changes.remove(self.poll.registry(), run),
-            Message::PathsInspected(inspected) => {
+            Message::WatchedPathsInspected(inspected) => {
                 if let Some((run, path)) = self.changes.inspected(inspected, now) {
                     (self.sink)(ServerEvent::Changed(run, path));
                 }

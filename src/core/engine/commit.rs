@@ -57,7 +57,7 @@ pub(super) struct Change {
     restarted_names: Vec<String>,
     /// Added and started.
     started: Vec<ProcId>,
-    /// They have changed and run with settings of before, which only a restart replaces.
+    /// They have changed and run with settings of before, which only a restart, or their next run, replaces.
     outdated: Vec<String>,
 }
 
@@ -94,7 +94,8 @@ impl Change {
     /// As it is told to whoever asked for an update.
     pub(super) fn updated(&self, confirm_until: Option<Moment>) -> Updated {
         let (changes, daemon) = (self.changes(), daemon_changes(&self.plan));
-        Updated { changes, restarted: self.restarted_names.clone(), confirm_until, daemon, saved: None }
+        let (restarted, from_next_run) = (self.restarted_names.clone(), self.outdated.clone());
+        Updated { changes, restarted, from_next_run, confirm_until, daemon, saved: None }
     }
 }
 
@@ -299,8 +300,9 @@ impl Engine {
         self.renew_held();
         if matches!(mode, ApplyMode::Update | ApplyMode::RollBack(_)) {
             self.restart_changed(mode, by, &mut change);
+            change.outdated = self.outdated(&change.plan.changed, is_left_to_its_schedule);
         } else {
-            change.outdated = self.outdated(&change.plan.changed);
+            change.outdated = self.outdated(&change.plan.changed, |_| true);
         }
         self.start_in_order(&change.started, by);
         self.review_waiting();
@@ -328,10 +330,10 @@ impl Engine {
         untold
     }
 
-    /// Those of these that run with other settings than they should.
-    fn outdated(&self, changed: &[String]) -> Vec<String> {
+    /// Those of these that run with other settings than they should, and go on.
+    fn outdated(&self, changed: &[String], goes_on: impl Fn(&Entry) -> bool) -> Vec<String> {
         let is_outdated = |name: &&String| {
-            let entry = self.registry.find(name).and_then(|id| self.registry.get(id));
+            let entry = self.registry.find(name).and_then(|id| self.registry.get(id)).filter(|entry| goes_on(entry));
             let run = |entry: &Entry| entry.machine.run_config().is_some_and(|run| needs_restart(run, entry.config()));
             entry.is_some_and(run)
         };

@@ -38,7 +38,7 @@ impl Engine {
             hook: self.running_hook(id),
             hook_failure: entry.hook_failure.clone(),
             last_words: entry.last_words.as_deref().cloned(),
-            output_trouble: entry.output_trouble(),
+            output_trouble: entry.output_troubles.worst(),
             bystanders: self.adoption.bystanders(id),
             pid: machine.pid(),
             paused: None,

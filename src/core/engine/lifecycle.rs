@@ -8,7 +8,7 @@ use super::{Engine, FIRST_EXEC_PROBE};
 use crate::api::{Announcement, OutputChange, ProcId};
 use crate::core::effect::{CheckPurpose, Effect, GroupLeft, Signal};
 use crate::health::HealthCheckResult;
-use crate::models::is_of_copy;
+use crate::models::{OutputTrouble, OutputTroubleKind, StreamKind};
 use crate::output::Note;
 use crate::process::{
     self, Action, Cause, Exit, Generation, Initiator, KillWhy, LastWords, ProcessState, ReadyReport, SignalTarget,
@@ -361,13 +361,11 @@ impl Engine {
             }
             Note::Silent { program, generation, silence } => self.silent(program, generation, silence),
             Note::OutputResumed { program, generation } => self.output_resumed(program, generation),
-            Note::Trouble { program, stream, text } => {
+            Note::Trouble { program, stream, kind, reason } => {
                 let Some(entry) = self.registry.get_mut(program) else { return };
-                let trouble: Arc<str> = text.into();
-                *entry.trouble(stream) = Some(Arc::clone(&trouble));
-                let config = Arc::clone(entry.config());
-                let change = OutputChange::Lost { trouble };
-                self.announce(Some(program), Announcement::Output { program: config, stream, change });
+                let trouble = OutputTrouble { kind, reason: reason.into() };
+                entry.output_troubles.begin(stream, trouble.clone());
+                self.output_changed(program, stream, OutputChange::Trouble(trouble));
             }
             Note::ListenerLost { program, generation, said } => {
                 let of_run = |entry: &&mut super::Entry| entry.machine.generation() == generation;
@@ -375,17 +373,21 @@ impl Engine {
                     entry.listener_said = Some(said.into());
                 }
             }
-            Note::Recovered { program, stream, lost_bytes, is_copy } => {
-                if !is_copy {
+            Note::Recovered { program, stream, kind, lost_bytes } => {
+                if kind == OutputTroubleKind::Write {
                     self.count_lost_output(program, lost_bytes);
                 }
                 let Some(entry) = self.registry.get_mut(program) else { return };
-                entry.trouble(stream).take_if(|trouble| is_of_copy(trouble) == is_copy);
-                let config = Arc::clone(entry.config());
-                let change = OutputChange::Recovered { lost_bytes, is_copy };
-                self.announce(Some(program), Announcement::Output { program: config, stream, change });
+                entry.output_troubles.end(stream, kind);
+                self.output_changed(program, stream, OutputChange::Recovered { kind, lost_bytes });
             }
         }
+    }
+
+    fn output_changed(&mut self, id: ProcId, stream: StreamKind, change: OutputChange) {
+        let Some(entry) = self.registry.get(id) else { return };
+        let program = Arc::clone(entry.config());
+        self.announce(Some(id), Announcement::Output { program, stream, change });
     }
 
     /// The last words of a run were read, or are waited for no longer.

@@ -39,6 +39,7 @@ mod main_process;
 mod milestones;
 mod notify;
 mod on_fatal;
+mod output_troubles;
 mod output_watch;
 mod overview;
 mod past;

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::ledger::WaiterId;
+use super::output_troubles::OutputTroubles;
 use super::start_record::StartRecord;
 #[cfg(feature = "attach")]
 use super::transient::Transient;
 #[cfg(feature = "xmlrpc")]
 use crate::api::ToStop;
 use crate::api::{Bystanders, Counts, NameHint, NextRun, ProcId, Reached, Refusal, RunningHook, StatusRow};
-use crate::models::{ProgramConfig, ProgramType, StreamKind};
+use crate::models::{ProgramConfig, ProgramType};
 use crate::process::{Cause, Condition, HookFailure, LastWords, Machine, Moment, SpawnError};
 use crate::util::did_you_mean::closest;
 use crate::util::sort::sort_by;
@@ -29,8 +30,8 @@ pub(super) struct Entry {
     pub(super) probes: u32,
     /// The end of the last run's output, for the description.
     pub(super) last_words: Option<Box<LastWords>>,
-    /// Why its output can't be written, as long as it can't: of standard output, of standard error.
-    pub(super) output_trouble: Option<Box<[Option<Arc<str>>; 2]>>,
+    /// What is wrong with its output.
+    pub(super) output_troubles: OutputTroubles,
     /// The process that was spawned has ended, and the main process of the run is looked for.
     pub(super) detached: bool,
     /// An event listener that gets no more events: what it has said in place of an answer.
@@ -70,7 +71,7 @@ impl Entry {
             probe_pause: None,
             probes: 0,
             last_words: None,
-            output_trouble: None,
+            output_troubles: OutputTroubles::default(),
             detached: false,
             listener_said: None,
             check_missed: None,
@@ -140,19 +141,6 @@ impl Entry {
         }
     }
 
-    /// Why output can't be written, of the first stream that can't.
-    pub(super) fn output_trouble(&self) -> Option<Arc<str>> {
-        self.output_trouble.iter().flat_map(|streams| streams.iter()).flatten().next().cloned()
-    }
-
-    pub(super) fn trouble(&mut self, stream: StreamKind) -> &mut Option<Arc<str>> {
-        let [stdout, stderr] = &mut **self.output_trouble.get_or_insert_default();
-        match stream {
-            StreamKind::Stdout => stdout,
-            StreamKind::Stderr => stderr,
-        }
-    }
-
     /// Why it is in its state.
     pub(super) fn cause(&self) -> Option<Cause> {
         self.history.last_transition().map(|past| past.cause.clone())
@@ -186,7 +174,7 @@ impl Entry {
             hook,
             hook_failure: self.hook_failure.clone(),
             last_words: self.last_words.as_deref().cloned(),
-            output_trouble: self.output_trouble(),
+            output_trouble: self.output_troubles.worst(),
             listener_said: self.listener_said.clone(),
             check_missed: self.check_missed.clone().filter(|_| self.machine.pid().is_some()),
             bystanders,

@@ -51,7 +51,7 @@ use crate::api::{
 use crate::config::{ConfigError, LoadResult, Loaded};
 use crate::core::effect::StateFile;
 use crate::health::HealthCheckResult;
-use crate::models::{HealthCheckType, StreamKind};
+use crate::models::{HealthCheckType, OutputTroubleKind, StreamKind};
 use crate::output::Note;
 use crate::process::{Desired, Exit, ProcessState};
 
@@ -169,7 +169,7 @@ fn a_stop_is_answered_although_a_start_follows_it_at_once() {
 }
 
 #[test]
-fn a_check_that_can_not_begin_is_told_like_one_that_failed() {
+fn a_check_that_cannot_begin_is_told_like_one_that_failed() {
     let mut config = ProgramConfig { startsecs: 10, ..bench::checked("p") };
     config.healthcheck.retries = 1;
     let mut bench = Bench::new(&[config]);
@@ -187,43 +187,36 @@ fn a_check_that_can_not_begin_is_told_like_one_that_failed() {
 fn trouble_with_one_stream_is_not_over_when_the_other_is_well_again() {
     let mut bench = Bench::new(&[program("p")]);
     for stream in [StreamKind::Stdout, StreamKind::Stderr] {
-        let text = format!("{} full", stream.as_str());
-        bench.handle(Input::Output(Note::Trouble { program: 0, stream, text }));
+        let (kind, reason) = (OutputTroubleKind::Write, format!("{} full", stream.as_str()));
+        bench.handle(Input::Output(Note::Trouble { program: 0, stream, kind, reason }));
     }
-    bench.handle(Input::Output(Note::Recovered {
-        program: 0,
-        stream: StreamKind::Stderr,
-        lost_bytes: 1,
-        is_copy: false,
-    }));
-    assert_eq!(bench.row("p").output_trouble.as_deref(), Some("stdout full"));
+    let recovered =
+        |stream| Input::Output(Note::Recovered { program: 0, stream, kind: OutputTroubleKind::Write, lost_bytes: 1 });
+    bench.handle(recovered(StreamKind::Stderr));
+    assert_eq!(bench.row("p").output_trouble.map(|trouble| trouble.reason).as_deref(), Some("stdout full"));
     assert_eq!(bench.describe("p"), "not started; output is lost: stdout full");
-    bench.handle(Input::Output(Note::Recovered {
-        program: 0,
-        stream: StreamKind::Stdout,
-        lost_bytes: 1,
-        is_copy: false,
-    }));
+    bench.handle(recovered(StreamKind::Stdout));
     assert_eq!(bench.describe("p"), "not started");
 }
 
 #[test]
-fn the_copy_for_syslog_and_the_log_beside_it_are_told_apart() {
+fn each_trouble_with_output_ends_by_itself_and_the_worst_is_told() {
     let mut bench = Bench::new(&[program("p")]);
     let stream = StreamKind::Stdout;
-    let copy = format!("{}gone", crate::models::COPY_IS_LOST);
-    let recovered = |is_copy| Input::Output(Note::Recovered { program: 0, stream, lost_bytes: 9, is_copy });
-    let trouble = |text: &str| Input::Output(Note::Trouble { program: 0, stream, text: text.to_owned() });
-    bench.handle(trouble("full"));
-    bench.handle(recovered(true));
-    assert_eq!(bench.describe("p"), "not started; output is lost: full");
-    assert_eq!(bench.entry(0).counts.lost_output, 0, "the log has it");
-    bench.handle(recovered(false));
-    assert_eq!((bench.describe("p").as_str(), bench.entry(0).counts.lost_output), ("not started", 9));
-    bench.handle(trouble(&copy));
-    bench.handle(recovered(false));
+    let recovered = |kind| Input::Output(Note::Recovered { program: 0, stream, kind, lost_bytes: 9 });
+    let trouble = |kind, reason: &str| Note::Trouble { program: 0, stream, kind, reason: reason.to_owned() };
+    bench.handle(Input::Output(trouble(OutputTroubleKind::Rotation, "cannot rotate")));
+    assert_eq!(bench.describe("p"), "not started; output: cannot rotate");
+    bench.handle(Input::Output(trouble(OutputTroubleKind::SyslogCopy, "gone")));
+    bench.handle(Input::Output(trouble(OutputTroubleKind::Write, "full")));
+    bench.handle(Input::Output(trouble(OutputTroubleKind::Write, "still full")));
+    assert_eq!(bench.describe("p"), "not started; output is lost: still full");
+    bench.handle(recovered(OutputTroubleKind::Write));
     assert_eq!(bench.describe("p"), "not started; output: the copy for syslog is lost: gone");
-    bench.handle(recovered(true));
+    assert_eq!(bench.entry(0).counts.lost_output, 9);
+    bench.handle(recovered(OutputTroubleKind::SyslogCopy));
+    assert_eq!(bench.entry(0).counts.lost_output, 9, "the log has it");
+    bench.handle(recovered(OutputTroubleKind::Rotation));
     assert_eq!(bench.describe("p"), "not started");
 }
 

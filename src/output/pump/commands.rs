@@ -145,7 +145,7 @@ impl Pump {
                 let origin = Origin { program, stream };
                 let sink = entry.sink(stream);
                 if let Dest::Lines(_) = sink.dest() {
-                    sink.set_dest(now, Dest::Nothing, &mut |report| pool.notify(origin.note(report)));
+                    sink.set_dest(now, origin, Dest::Nothing, &mut |report| pool.notify(origin.note(report)));
                 }
             }
             self.prepare_sinks_of_run(now, program);
@@ -249,7 +249,7 @@ impl Pump {
         let sink = program.sink(kind);
         sink.set_also(now, also, &mut report);
         if !sink.dest().is(&target) {
-            sink.set_dest(now, dest, &mut report);
+            sink.set_dest(now, origin, dest, &mut report);
         }
         if let Dest::File(file) = sink.dest() {
             file.prepare(now, origin, rules);

@@ -115,7 +115,7 @@ impl Rig {
 
     fn trouble(&self) -> String {
         match self.note() {
-            Note::Trouble { text, .. } => text,
+            Note::Trouble { reason, .. } => reason,
             other => panic!("expected trouble, got {other:?}"),
         }
     }

@@ -132,7 +132,7 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
         append(&file, later, &line(number));
         number += 1;
     }
-    let Ok(Note::Trouble { program: 7, text, .. }) = bench.notes.try_recv() else { panic!("no trouble") };
+    let Ok(Note::Trouble { program: 7, reason: text, .. }) = bench.notes.try_recv() else { panic!("no trouble") };
     assert!(text.contains("has not answered for 3 seconds"), "{text}");
     assert!(bench.notes.try_recv().is_err(), "said once");
     assert_eq!(answers(&file, later), None, "nobody waits for it");

@@ -1,6 +1,7 @@
 use nix::sys::stat::Mode;
 
 use super::*;
+use crate::models::OutputTroubleKind;
 
 #[test]
 fn a_full_disk_never_stops_the_child_nor_other_logs() {
@@ -16,6 +17,77 @@ fn a_full_disk_never_stops_the_child_nor_other_logs() {
     fine.write_all(b"fine\n").unwrap();
     wait_until("the other log", || read(&log) == b"fine\n");
     assert!(rig.notes.try_recv().is_err(), "said once");
+}
+
+/// Whoever is told of the trouble would be in it for ever.
+#[test]
+fn trouble_with_a_log_is_over_when_the_stream_goes_elsewhere() {
+    let rig = Rig::new();
+    let log = rig.path("x.log");
+    rig.configure(1, Some(Path::new("/dev/full")), |_| {});
+    let mut child = rig.attach(1, 1);
+    child.write_all(b"lost\n").unwrap();
+    assert!(rig.trouble().contains("/dev/full: No space left on device"));
+    rig.configure(1, Some(&log), |_| {});
+    let recovered = rig.note();
+    let kind = OutputTroubleKind::Write;
+    assert_eq!(recovered, Note::Recovered { program: 1, stream: StreamKind::Stdout, kind, lost_bytes: 5 });
+    child.write_all(b"kept\n").unwrap();
+    wait_until("the new log", || read(&log) == b"kept\n");
+}
+
+#[test]
+fn the_end_of_trouble_with_a_shared_log_is_told_to_whom_it_was_told() {
+    let rig = Rig::new();
+    let dir = rig.path("logs");
+    let log = dir.join("x.log");
+    rig.configure(1, Some(&log), |_| {});
+    rig.configure(2, Some(&log), |_| {});
+    let mut first = rig.attach(1, 1);
+    assert!(rig.trouble().contains("x.log"), "there is no directory");
+    let mut second = rig.attach(2, 1);
+    first.write_all(b"lost\n").unwrap();
+    let _ = rig.drain_to_file(1, 1);
+    fs::create_dir(&dir).unwrap();
+    let end = Instant::now() + TEST_TIMEOUT;
+    let told = loop {
+        assert!(Instant::now() < end, "no recovery in time");
+        second.write_all(b"still here\n").unwrap();
+        if let Ok(note) = rig.notes.recv_timeout(Duration::from_millis(20)) {
+            break note;
+        }
+    };
+    let Note::Recovered { program: 1, lost_bytes: 5.., .. } = told else { panic!("{told:?}") };
+}
+
+#[test]
+fn a_rotation_that_fails_is_told_once_and_so_is_its_end() {
+    let rig = Rig::new();
+    let (log, backup) = (rig.path("x.log"), rig.path("x.log.1"));
+    fs::create_dir_all(backup.join("occupied")).unwrap();
+    rig.configure(1, Some(&log), |config| {
+        (config.stdout_logfile_maxbytes, config.stdout_logfile_backups) = (100, 1);
+    });
+    let mut child = rig.attach(1, 1);
+    let write = |child: &mut PipeWriter| (0..100).for_each(|_| child.write_all(b"a line\n").unwrap());
+    write(&mut child);
+    let Note::Trouble { kind: OutputTroubleKind::Rotation, reason, .. } = rig.note() else { panic!("no trouble") };
+    assert!(reason.starts_with("cannot rotate "), "{reason}");
+    write(&mut child);
+    rig.output.leader_exited(1, 1);
+    rig.output.wake();
+    assert!(matches!(rig.note(), Note::Drained { .. }), "it is told once");
+    rig.await_writer(1);
+    assert!(read(&log).len() <= 200);
+    assert!(rig.notes.try_recv().is_err());
+    fs::remove_dir_all(&backup).unwrap();
+    write(&mut child);
+    let recovered = rig.note();
+    assert!(
+        matches!(recovered, Note::Recovered { kind: OutputTroubleKind::Rotation, lost_bytes: 0, .. }),
+        "{recovered:?}"
+    );
+    assert!(backup.is_file());
 }
 
 #[test]

@@ -315,7 +315,7 @@ async function reread() {
 async function update() {
   try {
     const done = await command({ command: "update" });
-    const words = { added: "added", removed: "removed", changed: "changed", restarted: "restarted" };
+    const words = { added: "added", removed: "removed", changed: "changed", restarted: "restarted", from_next_run: "changed from the next run on" };
     const lines = Object.entries(words).filter(([key]) => done[key]?.length > 0).map(([key, word]) => `${word}: ${done[key].join(", ")}`);
     toast(lines.length === 0 ? "Updated: nothing has changed." : "Updated.", "done", lines);
   } catch (error) {

@@ -197,7 +197,7 @@ fn fatal_is_never_zero() {
 }
 
 #[test]
-fn what_can_not_be_executed_is_told_as_a_shell_does() {
+fn what_cannot_be_executed_is_told_as_a_shell_does() {
     for (stage, errno, wanted) in [
         (SpawnStage::Exec, 2, 127),
         (SpawnStage::Interpreter, 2, 127),

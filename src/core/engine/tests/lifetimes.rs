@@ -74,7 +74,7 @@ fn instances_go_one_after_the_other_each_when_the_one_before_is_running() {
 }
 
 #[test]
-fn who_can_not_come_back_keeps_the_others_alive_and_who_was_stopped_by_a_person_does_not() {
+fn who_cannot_come_back_keeps_the_others_alive_and_who_was_stopped_by_a_person_does_not() {
     let mut bench = started(&instances(3, 100));
     ask(&mut bench, 2, Act::Stop, "web:02");
     bench.end(2, Exit::Signal(15));

@@ -496,7 +496,7 @@ fn a_health_check_that_the_daemon_could_not_make_is_told_of_the_program() {
     let (pid, generation) = (bench.describe("p"), bench.entry(0).machine.generation());
     let error = Box::new(SpawnError::system(SpawnStage::Fork, "a process", 11));
     bench.handle(Input::CheckMissed { id: 0, generation, error });
-    assert!(bench.describe("p").contains("; its health can not be checked: "), "{}", bench.describe("p"));
+    assert!(bench.describe("p").contains("; its health cannot be checked: "), "{}", bench.describe("p"));
     let result = HealthCheckResult { healthy: true, message: "fine".to_owned() };
     bench.handle(Input::Checked { id: 0, generation, purpose: CheckPurpose::Health, result });
     assert_eq!(bench.describe("p"), pid);

@@ -199,7 +199,8 @@ fn an_update_lets_a_run_end_that_is_under_way_and_the_next_one_has_the_new_setti
     assert_eq!((bench.runs(), bench.state("p")), (1, ProcessState::Starting));
     bench.ask(1, bench::update(None));
     bench.load(&[with("new")]);
-    assert!(matches!(bench.reply(), Reply::Updated(updated) if updated.restarted.is_empty()), "it is answered at once");
+    let Reply::Updated(updated) = bench.reply() else { panic!("it is answered at once: {:?}", bench.reply()) };
+    assert_eq!((updated.restarted.len(), updated.from_next_run.as_slice()), (0, ["p".to_owned()].as_slice()));
     bench.pass(60);
     assert_eq!((bench.runs(), bench.state("p")), (1, ProcessState::Starting), "it goes on");
     assert_eq!(bench.entry(0).machine.run_config().map(|run| run.command.as_str()), Some("old"));
@@ -207,6 +208,7 @@ fn an_update_lets_a_run_end_that_is_under_way_and_the_next_one_has_the_new_setti
     assert_eq!(bench.state("p"), ProcessState::Fatal);
     bench.ask(2, bench::update(None));
     bench.load(&[with("newer")]);
+    assert!(matches!(bench.reply(), Reply::Updated(updated) if updated.from_next_run.is_empty()), "nothing runs");
     bench.pass(60);
     assert_eq!((bench.runs(), bench.state("p")), (1, ProcessState::Fatal), "what has failed waits for its time");
     bench.pass(HOUR);

@@ -80,7 +80,7 @@ fn an_update_starts_nothing_that_was_down() {
 }
 
 #[test]
-fn an_update_that_can_not_even_spawn_is_taken_back_and_nobody_hears_of_it_twice() {
+fn an_update_that_cannot_even_spawn_is_taken_back_and_nobody_hears_of_it_twice() {
     let mut bench = Bench::new(&[quick("p")]);
     bench.start(1, "p");
     let broken = ProgramConfig { command: "broken".to_owned(), startretries: 0, ..quick("p") };
@@ -447,7 +447,7 @@ fn an_update_that_is_taken_back_is_answered_by_why() {
 }
 
 #[test]
-fn an_update_that_can_not_be_executed_is_answered_by_that() {
+fn an_update_that_cannot_be_executed_is_answered_by_that() {
     let strict = |command: &str| ProgramConfig { command: name(command), ..program("p") };
     let mut bench = Bench::new(&[strict("sleep 1000")]);
     bench.start(1, "p");
@@ -504,7 +504,7 @@ fn an_update_that_is_confirmed_before_it_is_up_tells_of_no_way_back() {
 
 /// It is FATAL before the daemon begins to wait for a confirmation.
 #[test]
-fn an_update_that_needs_what_can_not_get_there_is_taken_back_at_once() {
+fn an_update_that_needs_what_cannot_get_there_is_taken_back_at_once() {
     let db = quick("db");
     let mut bench = Bench::new(std::slice::from_ref(&db));
     bench.ask(1, Request::Command(Command::SetEnabled { name: name("db"), enabled: false }));

@@ -75,7 +75,7 @@ fn a_program_that_puts_itself_into_the_background_is_told_so_and_never_started_b
     bench.feed(Event::Exited { generation: 1, exit, descendant: Some(77) });
     bench.lingers();
     assert_eq!(bench.seen(), [Starting, Exited, Backoff]);
-    let told = "exit code 0 after 0.0 s: it has put itself into the background as pid 77, which can not be supervised; use its \
+    let told = "exit code 0 after 0.0 s: it has put itself into the background as pid 77, which cannot be supervised; use its \
                 option to stay in the foreground, or type = forking, retry 1 of 3 in 1 s";
     assert_eq!(bench.describe(), told);
     bench.wait(5_000);

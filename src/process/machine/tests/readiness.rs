@@ -69,7 +69,7 @@ fn without_a_limit_it_is_waited_for_as_long_as_it_lives() {
 
 /// Row 61: closed without a byte: `never ready` at once, not at the time-out.
 #[test]
-fn what_can_not_tell_any_more_is_stopped_at_once() {
+fn what_cannot_tell_any_more_is_stopped_at_once() {
     let mut bench = Bench::started(tells);
     bench.wait(100);
     tell(&mut bench, ReadyReport::Never);

@@ -93,7 +93,7 @@ fn what_was_sent_in_time_and_not_read_yet_counts() {
 
 /// Row 65: that nobody reads them is our own fault.
 #[test]
-fn while_its_messages_can_not_be_read_it_is_not_missed() {
+fn while_its_messages_cannot_be_read_it_is_not_missed() {
     let mut bench = watched(|_| {});
     bench.wait(19_999);
     assert_eq!(bench.reads, 1);

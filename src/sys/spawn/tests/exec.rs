@@ -1,8 +1,10 @@
-//! Files that are there and can not be executed: each reason has its own words, and they are true.
+//! Files that are there and cannot be executed: each reason has its own words, and they are true.
 
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::sys::acl::tests::let_execute;
+use crate::sys::exec_trouble;
 
 /// A directory of files that nobody can execute.
 struct Files(tempfile::TempDir);
@@ -73,7 +75,7 @@ fn what_a_script_lacks_is_named() {
     assert_eq!(
         told(&nested),
         format!(
-            "its interpreter {} can not be executed: its interpreter /no/such/interpreter does not exist; correct its \
+            "its interpreter {} cannot be executed: its interpreter /no/such/interpreter does not exist; correct its \
              first line or install it",
             files.at("orphan")
         )
@@ -82,7 +84,7 @@ fn what_a_script_lacks_is_named() {
     assert_eq!(
         told(&files.with("forbidden", format!("#!{plain}\n"))),
         format!(
-            "Permission denied: its interpreter {plain} can not be executed: it has no x bit (mode 0644); chmod +x {plain}"
+            "Permission denied: its interpreter {plain} cannot be executed: it has no x bit (mode 0644); chmod +x {plain}"
         )
     );
     let circle = files.at("circle");
@@ -220,6 +222,23 @@ fn what_a_user_may_not_execute_names_the_user() {
         "{}",
         as_other()
     );
+}
+
+#[test]
+fn a_file_that_an_access_control_list_opens_to_a_user_is_not_said_to_be_closed() {
+    if !is_root("a_file_that_an_access_control_list_opens_to_a_user_is_not_said_to_be_closed") {
+        return;
+    }
+    let files = Files::new();
+    fs::set_permissions(files.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let script = files.with_mode("script", "#!/bin/sh\n", 0o700);
+    let forbids = || exec_trouble::forbidden_by_mode(Path::new(&script), Some(&users::lookup_user("1234").unwrap()));
+    assert!(forbids().is_some());
+    if let_execute(Path::new(&script), 1234) {
+        assert_eq!(forbids(), None);
+    } else {
+        println!("SKIPPED: the file system of {script} has no access control lists");
+    }
 }
 
 #[test]

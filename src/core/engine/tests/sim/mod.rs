@@ -26,7 +26,7 @@ use super::super::timers::TimerKey;
 use crate::api::{Command, Request};
 use crate::core::effect::{CheckPurpose, Effect, Input, Notice};
 use crate::health::HealthCheckResult;
-use crate::models::{Power, ProgramConfig, StreamKind, SupervisorConfig};
+use crate::models::{OutputTroubleKind, Power, ProgramConfig, StreamKind, SupervisorConfig};
 use crate::output::Note;
 use crate::process::{Caller, Desired, Initiator, Moment, ProcessState};
 use copy::{bit, duplicate, touched_by};
@@ -343,9 +343,9 @@ impl Sim {
             }
             95..98 => {
                 let id = self.system.random.small(8);
-                let (stream, text) = (StreamKind::Stdout, "no room".to_owned());
-                let trouble = Note::Trouble { program: id, stream, text };
-                let recovered = Note::Recovered { program: id, stream, lost_bytes: 1, is_copy: false };
+                let (stream, kind) = (StreamKind::Stdout, OutputTroubleKind::Write);
+                let trouble = Note::Trouble { program: id, stream, kind, reason: "no room".to_owned() };
+                let recovered = Note::Recovered { program: id, stream, kind, lost_bytes: 1 };
                 let note = if self.system.random.chance(50) { trouble } else { recovered };
                 self.handle(Input::Output(note))
             }
