@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::commit::ApplyMode;
+use super::apply::ApplyMode;
 use super::ledger::ReplyToken;
 use super::{Engine, Entry};
 use crate::api::{Changes, ConfigRow, Refusal, ReloadFailure, Reply};

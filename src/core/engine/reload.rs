@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::commit::ApplyMode;
+use super::apply::ApplyMode;
 use super::ledger::{Owner, ReplyToken};
 use super::registry::in_order;
 use super::settings::Asked;

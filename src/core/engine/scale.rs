@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::apply::ApplyMode;
 use super::commands::CommandContext;
-use super::commit::ApplyMode;
 use super::groups::circle_in;
 use super::ledger::ReplyToken;
 use super::reload::{InstanceChange, Purpose};
