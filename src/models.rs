@@ -54,7 +54,9 @@ pub use restart::{
 pub use schedule::{Calendar, Catchup, NoSchedule, Overlap, Schedule, ScheduleConfig};
 pub(crate) use start_condition::is_flag_name;
 pub use start_condition::{NetworkCondition, StartCondition};
-pub use streams::{LogPlace, LogStart, OutputTrouble, OutputTroubleKind, Stdin, StreamKind};
+pub use streams::{
+    LogPlace, LogStart, OutputRecovery, OutputTrouble, OutputTroubleKind, RecoveryCause, Stdin, StreamKind,
+};
 pub use window_size::WindowSize;
 
 /// 50 MB: the size at which logs are rotated unless the configuration says otherwise, in bytes.

@@ -8,51 +8,15 @@ use super::command::Command;
 use super::event_type::EventType;
 use super::exit_decision::ExitDecision;
 use super::orphan_note::OrphanNote;
+use super::output_change::OutputChange;
 use super::refusal::{Refusal, ReloadFailure, RightText, RollbackReason};
 use super::reply::Changes;
 use crate::config::Diagnostic;
-use crate::models::{Hook, OutputTrouble, OutputTroubleKind, Power, ProgramConfig, Right, StreamKind};
+use crate::models::{Hook, Power, ProgramConfig, Right, StreamKind};
 use crate::process::{
     Cause, HookFailure, Initiator, Moment, NoMain, ProcessState, ScheduleNote, SignalReason, Transition, span,
 };
-use crate::util::plural::{choose, counted};
-
-/// What became of the output of a process.
-#[derive(Debug, Clone, PartialEq)]
-pub enum OutputChange {
-    /// It can't be kept as it should.
-    Trouble(OutputTrouble),
-    /// It can be again.
-    Recovered {
-        /// What works again.
-        kind: OutputTroubleKind,
-        /// What was lost, or is missing in the copy.
-        lost_bytes: u64,
-    },
-}
-
-impl OutputChange {
-    fn describe(&self, stream: StreamKind) -> String {
-        let stream = stream.as_str();
-        match self {
-            OutputChange::Trouble(trouble) => trouble.describe(stream),
-            OutputChange::Recovered { kind, lost_bytes } => {
-                let lost = counted(*lost_bytes, "byte");
-                match kind {
-                    OutputTroubleKind::Write => {
-                        let were = choose(*lost_bytes, "was", "were");
-                        format!("{stream} is written again; {lost} {were} lost")
-                    }
-                    OutputTroubleKind::SyslogCopy => {
-                        let are = choose(*lost_bytes, "is", "are");
-                        format!("{stream} goes to syslog again; {lost} of it {are} only in the log")
-                    }
-                    OutputTroubleKind::Rotation => format!("{stream} is rotated again"),
-                }
-            }
-        }
-    }
-}
+use crate::util::plural::counted;
 
 /// What became of a reload.
 #[derive(Debug, Clone, PartialEq)]
@@ -418,7 +382,7 @@ impl Announcement {
             Announcement::Health { healthy: true, .. } => log::Level::Debug,
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
             Announcement::Output { change: OutputChange::Trouble(_), .. } => log::Level::Error,
-            Announcement::Output { change: OutputChange::Recovered { .. }, .. } => log::Level::Warn,
+            Announcement::Output { change: OutputChange::Recovered(_), .. } => log::Level::Warn,
             Announcement::TaskSignalled { .. } | Announcement::HookFailed { .. } | Announcement::NoticeLost { .. } => {
                 log::Level::Warn
             }

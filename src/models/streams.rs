@@ -39,16 +39,25 @@ pub struct OutputTrouble {
     pub reason: Arc<str>,
 }
 
-impl OutputTrouble {
-    /// The sentence that tells it of `stream`, a name for people.
-    pub(crate) fn describe(&self, stream: &str) -> String {
-        let OutputTrouble { kind, reason } = self;
-        match kind {
-            OutputTroubleKind::Write => format!("{stream} is lost: {reason}"),
-            OutputTroubleKind::SyslogCopy => format!("{stream}: the copy for syslog is lost: {reason}"),
-            OutputTroubleKind::Rotation => format!("{stream}: {reason}"),
-        }
-    }
+/// Why trouble with output is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryCause {
+    /// What failed works again.
+    Works,
+    /// The stream goes elsewhere.
+    Moved,
+}
+
+/// The end of a trouble with output of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRecovery {
+    /// Of which trouble.
+    pub kind: OutputTroubleKind,
+    /// Why.
+    pub cause: RecoveryCause,
+    /// Bytes of output that were lost, or are missing in the copy.
+    pub lost_bytes: u64,
 }
 
 /// Where reading a log begins.
@@ -93,18 +102,5 @@ impl StreamKind {
             StreamKind::Stdout => "stdout",
             StreamKind::Stderr => "stderr",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_not_said_to_be_lost() {
-        let told = |kind| OutputTrouble { kind, reason: "why".into() }.describe("stdout");
-        assert_eq!(told(OutputTroubleKind::Write), "stdout is lost: why");
-        assert_eq!(told(OutputTroubleKind::SyslogCopy), "stdout: the copy for syslog is lost: why");
-        assert_eq!(told(OutputTroubleKind::Rotation), "stdout: why");
     }
 }

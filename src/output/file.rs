@@ -20,7 +20,7 @@ use super::compress::{self, Compressor};
 use super::console_lines::Console;
 use super::messages::StreamKind;
 use super::outage::{Report, Reporter, WriteOutage};
-use crate::models::{LogSync, OutputTroubleKind, ProgramConfig};
+use crate::models::{LogSync, OutputRecovery, OutputTroubleKind, ProgramConfig, RecoveryCause};
 use crate::sys::guarded_path::{self, Access, Log};
 
 /// How long after a failure the file is opened again at the earliest.
@@ -457,7 +457,7 @@ impl LogFile {
         } else {
             self.shift_backups().and_then(|top| self.try_open(now).map(|()| self.follow_rotation(top)))
         };
-        let Err(error) = renamed else { return self.rotation_recovers(report) };
+        let Err(error) = renamed else { return self.rotation_recovers(RecoveryCause::Works, report) };
         self.stop_compression();
         if !self.rotation_fails && self.rules.backups > 0 {
             self.rotation_fails = true;
@@ -477,16 +477,17 @@ impl LogFile {
         }
     }
 
-    fn rotation_recovers(&mut self, report: Reporter<'_>) {
+    fn rotation_recovers(&mut self, cause: RecoveryCause, report: Reporter<'_>) {
         if std::mem::take(&mut self.rotation_fails) {
-            report(Report::Recovered { kind: OutputTroubleKind::Rotation, lost_bytes: 0 });
+            let kind = OutputTroubleKind::Rotation;
+            report(Report::Recovered(OutputRecovery { kind, cause, lost_bytes: 0 }));
         }
     }
 
     /// A stream goes elsewhere that may have been told of troubles here. Others that stay are told of them anew.
     pub fn leave(&mut self, report: Reporter<'_>) {
         self.outage.end(report);
-        self.rotation_recovers(report);
+        self.rotation_recovers(RecoveryCause::Moved, report);
     }
 
     fn truncate(&mut self) -> io::Result<()> {

@@ -16,6 +16,7 @@ use super::messages::{Note, OutputTroubleKind, ProgramId, StreamKind};
 use super::outage::Report;
 use super::request::Request;
 use super::writer_pool::{Notify, Place, Work, WriterPool};
+use crate::models::OutputRecovery;
 use crate::util::plural::counted;
 use crate::util::progress::Progress;
 
@@ -49,7 +50,7 @@ impl Origin {
         let Origin { program, stream } = self;
         match report {
             Report::Trouble { kind, reason } => Note::Trouble { program, stream, kind, reason },
-            Report::Recovered { kind, lost_bytes } => Note::Recovered { program, stream, kind, lost_bytes },
+            Report::Recovered(recovery) => Note::Recovered { program, stream, recovery },
         }
     }
 }
@@ -359,12 +360,12 @@ impl Slot {
                 self.told.push((origin, kind));
                 pool.notify(origin.note(report));
             }
-            Report::Recovered { kind, lost_bytes } => {
-                let told: Vec<_> = self.told.extract_if(.., |(_, told)| *told == kind).collect();
+            Report::Recovered(recovery) => {
+                let told: Vec<_> = self.told.extract_if(.., |(_, kind)| *kind == recovery.kind).collect();
                 let first = told.first().map_or(origin, |(told, _)| *told);
-                pool.notify(first.note(Report::Recovered { kind, lost_bytes }));
-                for (told, kind) in told.into_iter().skip(1) {
-                    pool.notify(told.note(Report::Recovered { kind, lost_bytes: 0 }));
+                pool.notify(first.note(report));
+                for (told, _) in told.into_iter().skip(1) {
+                    pool.notify(told.note(Report::Recovered(OutputRecovery { lost_bytes: 0, ..recovery })));
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::responder::InternalError;
 #[cfg(feature = "attach")]
 use crate::models::WindowSize;
-use crate::models::{DefaultOutput, LogFormat, LogPlace, SupervisorConfig};
+use crate::models::{DefaultOutput, LogFormat, LogPlace, OutputRecovery, SupervisorConfig};
 pub use crate::models::{LogStart, OutputTroubleKind, StreamKind};
 use crate::process::Generation;
 
@@ -73,16 +73,14 @@ pub enum Note {
         /// What failed, on what, and why.
         reason: String,
     },
-    /// It can be, or the stream goes elsewhere.
+    /// That is over.
     Recovered {
         /// The program.
         program: ProgramId,
         /// Which of its streams.
         stream: StreamKind,
-        /// What works again.
-        kind: OutputTroubleKind,
-        /// Bytes of output that were not written.
-        lost_bytes: u64,
+        /// What is over, why, and what was lost.
+        recovery: OutputRecovery,
     },
     /// The line has come by which the run tells that it is ready.
     ReadyLine {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::models::OutputTroubleKind;
+use crate::models::{OutputRecovery, OutputTroubleKind, RecoveryCause};
 
 /// An outage that is younger goes on even if a write succeeds, so that a target that comes and goes
 /// is not announced each time.
@@ -13,8 +13,8 @@ const MIN_DURATION: Duration = Duration::from_secs(1);
 pub(super) enum Report {
     /// Something fails (said once, until it has recovered).
     Trouble { kind: OutputTroubleKind, reason: String },
-    /// It works again; so many bytes were lost, or are missing in the copy.
-    Recovered { kind: OutputTroubleKind, lost_bytes: u64 },
+    /// That is over.
+    Recovered(OutputRecovery),
 }
 
 /// Takes the reports.
@@ -28,8 +28,8 @@ struct Open {
 }
 
 impl Open {
-    fn recovered(&self) -> Report {
-        Report::Recovered { kind: OutputTroubleKind::Write, lost_bytes: self.lost_bytes }
+    fn recovered(&self, cause: RecoveryCause) -> Report {
+        Report::Recovered(OutputRecovery { kind: OutputTroubleKind::Write, cause, lost_bytes: self.lost_bytes })
     }
 }
 
@@ -69,14 +69,14 @@ impl WriteOutage {
     /// A write succeeded.
     pub fn succeed(&mut self, now: Instant, report: Reporter<'_>) {
         if let Some(open) = self.0.take_if(|open| now.duration_since(open.since) >= MIN_DURATION) {
-            report(open.recovered());
+            report(open.recovered(RecoveryCause::Works));
         }
     }
 
     /// The target is left: what was lost is told now.
     pub fn end(&mut self, report: Reporter<'_>) {
         if let Some(open) = self.0.take() {
-            report(open.recovered());
+            report(open.recovered(RecoveryCause::Moved));
         }
     }
 

@@ -16,7 +16,7 @@ use super::ring::Ring;
 use super::syslog::Syslog;
 use super::target::Target;
 use crate::logger::{self, ConsoleStream};
-use crate::models::OutputTroubleKind;
+use crate::models::{OutputRecovery, OutputTroubleKind};
 
 /// What a ring keeps at least, so that the last line is known even with `log_buffer = 0`.
 const MIN_RING: usize = MAX_LAST_LINE;
@@ -260,7 +260,7 @@ fn of_copy(told: Report) -> Report {
     let kind = OutputTroubleKind::SyslogCopy;
     match told {
         Report::Trouble { kind: _, reason } => Report::Trouble { kind, reason },
-        Report::Recovered { kind: _, lost_bytes } => Report::Recovered { kind, lost_bytes },
+        Report::Recovered(recovery) => Report::Recovered(OutputRecovery { kind, ..recovery }),
     }
 }
 

@@ -437,7 +437,7 @@ fn trouble_with_a_log_is_over_when_an_update_names_another() {
     daemon.write_config(&section("DIR/p.log"), &[]);
     assert_eq!(daemon.ctl(&["update"]), (0, "Changed: p\n".to_owned(), String::new()));
     wait_until("it is over", || !description().contains("output is lost"));
-    daemon.wait_log("p: stdout is written again; ");
+    daemon.wait_log("p: stdout goes elsewhere from now on; ");
     wait_until("the new log is written", || !daemon.read("p.log").is_empty());
     assert_eq!(daemon.status("p").pid, pid, "it runs on");
     daemon.terminate();

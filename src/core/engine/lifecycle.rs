@@ -373,13 +373,13 @@ impl Engine {
                     entry.listener_said = Some(said.into());
                 }
             }
-            Note::Recovered { program, stream, kind, lost_bytes } => {
-                if kind == OutputTroubleKind::Write {
-                    self.count_lost_output(program, lost_bytes);
+            Note::Recovered { program, stream, recovery } => {
+                if recovery.kind == OutputTroubleKind::Write {
+                    self.count_lost_output(program, recovery.lost_bytes);
                 }
                 let Some(entry) = self.registry.get_mut(program) else { return };
-                entry.output_troubles.end(stream, kind);
-                self.output_changed(program, stream, OutputChange::Recovered { kind, lost_bytes });
+                entry.output_troubles.end(stream, recovery.kind);
+                self.output_changed(program, stream, OutputChange::Recovered(recovery));
             }
         }
     }

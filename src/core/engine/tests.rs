@@ -51,7 +51,7 @@ use crate::api::{
 use crate::config::{ConfigError, LoadResult, Loaded};
 use crate::core::effect::StateFile;
 use crate::health::HealthCheckResult;
-use crate::models::{HealthCheckType, OutputTroubleKind, StreamKind};
+use crate::models::{HealthCheckType, OutputRecovery, OutputTroubleKind, RecoveryCause, StreamKind};
 use crate::output::Note;
 use crate::process::{Desired, Exit, ProcessState};
 
@@ -183,6 +183,10 @@ fn a_check_that_cannot_begin_is_told_like_one_that_failed() {
     assert_eq!(bench.entry(0).machine.desired(), Desired::Up);
 }
 
+fn recovery(kind: OutputTroubleKind, lost_bytes: u64) -> OutputRecovery {
+    OutputRecovery { kind, cause: RecoveryCause::Works, lost_bytes }
+}
+
 #[test]
 fn trouble_with_one_stream_is_not_over_when_the_other_is_well_again() {
     let mut bench = Bench::new(&[program("p")]);
@@ -191,7 +195,7 @@ fn trouble_with_one_stream_is_not_over_when_the_other_is_well_again() {
         bench.handle(Input::Output(Note::Trouble { program: 0, stream, kind, reason }));
     }
     let recovered =
-        |stream| Input::Output(Note::Recovered { program: 0, stream, kind: OutputTroubleKind::Write, lost_bytes: 1 });
+        |stream| Input::Output(Note::Recovered { program: 0, stream, recovery: recovery(OutputTroubleKind::Write, 1) });
     bench.handle(recovered(StreamKind::Stderr));
     assert_eq!(bench.row("p").output_trouble.map(|trouble| trouble.reason).as_deref(), Some("stdout full"));
     assert_eq!(bench.describe("p"), "not started; output is lost: stdout full");
@@ -203,7 +207,7 @@ fn trouble_with_one_stream_is_not_over_when_the_other_is_well_again() {
 fn each_trouble_with_output_ends_by_itself_and_the_worst_is_told() {
     let mut bench = Bench::new(&[program("p")]);
     let stream = StreamKind::Stdout;
-    let recovered = |kind| Input::Output(Note::Recovered { program: 0, stream, kind, lost_bytes: 9 });
+    let recovered = |kind| Input::Output(Note::Recovered { program: 0, stream, recovery: recovery(kind, 9) });
     let trouble = |kind, reason: &str| Note::Trouble { program: 0, stream, kind, reason: reason.to_owned() };
     bench.handle(Input::Output(trouble(OutputTroubleKind::Rotation, "cannot rotate")));
     assert_eq!(bench.describe("p"), "not started; output: cannot rotate");

@@ -126,7 +126,7 @@ impl Rig {
         while Instant::now() < end {
             child.write_all(b"still here\n").unwrap();
             match self.notes.recv_timeout(Duration::from_millis(20)) {
-                Ok(Note::Recovered { lost_bytes, .. }) => return lost_bytes,
+                Ok(Note::Recovered { recovery, .. }) => return recovery.lost_bytes,
                 Ok(other) => panic!("expected recovery, got {other:?}"),
                 Err(_) => {}
             }

@@ -10,6 +10,7 @@ use mio::{Poll, Waker};
 
 use super::*;
 use crate::models::LogSync;
+use crate::models::OutputRecovery;
 use crate::output::file::Rules;
 use crate::output::file_queue::{FileQueue, Origin, QUEUE_BYTES, TellAtEnd};
 use crate::output::request::{Request, Tail};
@@ -146,7 +147,7 @@ fn the_newest_of_a_stall_is_written_after_it_and_the_rest_is_counted_and_said_on
         told = bench.notes.try_recv().ok();
         told.is_some()
     });
-    let Some(Note::Recovered { lost_bytes, .. }) = told else { panic!("{told:?}") };
+    let Some(Note::Recovered { recovery: OutputRecovery { lost_bytes, .. }, .. }) = told else { panic!("{told:?}") };
     assert!(answers(&file, begin).is_some());
     let text = String::from_utf8(read(file.path())).unwrap();
     assert_eq!(text.len() as u64 + lost_bytes, number as u64 * 10_000, "all is accounted for");

@@ -1,7 +1,7 @@
 use nix::sys::stat::Mode;
 
 use super::*;
-use crate::models::OutputTroubleKind;
+use crate::models::{OutputRecovery, OutputTroubleKind, RecoveryCause};
 
 #[test]
 fn a_full_disk_never_stops_the_child_nor_other_logs() {
@@ -29,9 +29,9 @@ fn trouble_with_a_log_is_over_when_the_stream_goes_elsewhere() {
     child.write_all(b"lost\n").unwrap();
     assert!(rig.trouble().contains("/dev/full: No space left on device"));
     rig.configure(1, Some(&log), |_| {});
-    let recovered = rig.note();
-    let kind = OutputTroubleKind::Write;
-    assert_eq!(recovered, Note::Recovered { program: 1, stream: StreamKind::Stdout, kind, lost_bytes: 5 });
+    let (kind, cause) = (OutputTroubleKind::Write, RecoveryCause::Moved);
+    let recovery = OutputRecovery { kind, cause, lost_bytes: 5 };
+    assert_eq!(rig.note(), Note::Recovered { program: 1, stream: StreamKind::Stdout, recovery });
     child.write_all(b"kept\n").unwrap();
     wait_until("the new log", || read(&log) == b"kept\n");
 }
@@ -57,7 +57,9 @@ fn the_end_of_trouble_with_a_shared_log_is_told_to_whom_it_was_told() {
             break note;
         }
     };
-    let Note::Recovered { program: 1, lost_bytes: 5.., .. } = told else { panic!("{told:?}") };
+    let Note::Recovered { program: 1, recovery: OutputRecovery { lost_bytes: 5.., .. }, .. } = told else {
+        panic!("{told:?}")
+    };
 }
 
 #[test]
@@ -82,11 +84,9 @@ fn a_rotation_that_fails_is_told_once_and_so_is_its_end() {
     assert!(rig.notes.try_recv().is_err());
     fs::remove_dir_all(&backup).unwrap();
     write(&mut child);
-    let recovered = rig.note();
-    assert!(
-        matches!(recovered, Note::Recovered { kind: OutputTroubleKind::Rotation, lost_bytes: 0, .. }),
-        "{recovered:?}"
-    );
+    let (kind, cause) = (OutputTroubleKind::Rotation, RecoveryCause::Works);
+    let recovery = OutputRecovery { kind, cause, lost_bytes: 0 };
+    assert_eq!(rig.note(), Note::Recovered { program: 1, stream: StreamKind::Stdout, recovery });
     assert!(backup.is_file());
 }
 

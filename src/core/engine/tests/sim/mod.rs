@@ -26,7 +26,9 @@ use super::super::timers::TimerKey;
 use crate::api::{Command, Request};
 use crate::core::effect::{CheckPurpose, Effect, Input, Notice};
 use crate::health::HealthCheckResult;
-use crate::models::{OutputTroubleKind, Power, ProgramConfig, StreamKind, SupervisorConfig};
+use crate::models::{
+    OutputRecovery, OutputTroubleKind, Power, ProgramConfig, RecoveryCause, StreamKind, SupervisorConfig,
+};
 use crate::output::Note;
 use crate::process::{Caller, Desired, Initiator, Moment, ProcessState};
 use copy::{bit, duplicate, touched_by};
@@ -344,8 +346,9 @@ impl Sim {
             95..98 => {
                 let id = self.system.random.small(8);
                 let (stream, kind) = (StreamKind::Stdout, OutputTroubleKind::Write);
+                let recovery = OutputRecovery { kind, cause: RecoveryCause::Works, lost_bytes: 1 };
                 let trouble = Note::Trouble { program: id, stream, kind, reason: "no room".to_owned() };
-                let recovered = Note::Recovered { program: id, stream, kind, lost_bytes: 1 };
+                let recovered = Note::Recovered { program: id, stream, recovery };
                 let note = if self.system.random.chance(50) { trouble } else { recovered };
                 self.handle(Input::Output(note))
             }
