@@ -20,18 +20,17 @@ fn list(members: &[(String, Unreached)]) -> String {
 }
 
 fn not_reached(f: &mut fmt::Formatter<'_>, act: Act, on: &Selector, members: &[(String, Unreached)]) -> fmt::Result {
-    match (act, on) {
-        (Act::Start, Selector::Process(name)) => write!(f, "{name} did not start: ")?,
-        (Act::Stop, Selector::Process(name)) => write!(f, "{name} did not stop: ")?,
-        (Act::Restart { .. }, Selector::Process(name)) => write!(f, "{name} did not restart: ")?,
-        (Act::Kill, Selector::Process(name)) => write!(f, "{name} is not gone: ")?,
-        (act, Selector::Group(_) | Selector::Processes(_)) => {
-            return write!(f, "{} {on}, but failed for: {}", act.done(), list(members));
-        }
-    }
-    match members.first() {
-        Some((_, why)) => fmt::Display::fmt(why, f),
-        None => Ok(()),
+    // Where the one that was asked for has done what it should, it is those that need it that have not.
+    let own = match (on, members.first()) {
+        (Selector::Process(name), Some((first, why))) if name == first => Some((name, why)),
+        (Selector::Process(_) | Selector::Group(_) | Selector::Processes(_), _) => None,
+    };
+    let Some((name, why)) = own else { return write!(f, "{} {on}, but failed for: {}", act.done(), list(members)) };
+    match act {
+        Act::Start => write!(f, "{name} did not start: {why}"),
+        Act::Stop => write!(f, "{name} did not stop: {why}"),
+        Act::Restart { .. } => write!(f, "{name} did not restart: {why}"),
+        Act::Kill => write!(f, "{name} is not gone: {why}"),
     }
 }
 

@@ -352,6 +352,7 @@ impl Engine {
         }
         let is_wait = matches!(closed.kind, WaitKind::Wait { .. });
         self.refresh_outcomes(&mut closed.members);
+        closed.leave_out_stopped();
         let facts = self.answer_facts(&closed.members);
         let answer = closed.answer(&facts);
         if !is_wait {
@@ -374,13 +375,15 @@ impl Engine {
     /// first and is up by now has done what it should.
     fn refresh_outcomes(&self, members: &mut [Member]) {
         for member in members {
-            let Some(Err(Unreached::Reached(reached))) = &member.outcome else { continue };
-            let Some(entry) = self.registry.get(member.id).filter(|entry| entry.machine.state() != reached.state)
-            else {
+            let Some(Err(why @ (Unreached::Reached(_) | Unreached::StoppedMeanwhile(_)))) = &member.outcome else {
                 continue;
             };
-            let is_up = member.goal == Goal::Up && up_outcome(self.now, entry) == Some(Ok(()));
-            member.outcome = Some(if is_up { Ok(()) } else { Err(Unreached::Reached(entry.reached(self.now))) });
+            let Some(entry) = self.registry.get(member.id) else { continue };
+            if member.goal == Goal::Up && up_outcome(self.now, entry) == Some(Ok(())) {
+                member.outcome = Some(Ok(()));
+            } else if matches!(why, Unreached::Reached(reached) if reached.state != entry.machine.state()) {
+                member.outcome = Some(Err(Unreached::Reached(entry.reached(self.now))));
+            }
         }
     }
 
@@ -460,6 +463,20 @@ impl Waiter {
             also.retain(|other| other != name);
         }
         true
+    }
+
+    /// Somebody has stopped these while they went with what was named: that has come about without them.
+    fn leave_out_stopped(&mut self) {
+        let is_stopped = |member: &Member| matches!(member.outcome, Some(Err(Unreached::StoppedMeanwhile(_))));
+        let others = self.members.iter().skip(self.kind.named());
+        let stopped: Vec<ProcId> = others.filter(|member| is_stopped(member)).map(|member| member.id).collect();
+        for id in stopped {
+            if self.leave_out(id)
+                && let Some(member) = self.members.iter_mut().rev().find(|member| member.id == id)
+            {
+                member.outcome = Some(Ok(()));
+            }
+        }
     }
 
     /// This one has stopped, but is about to be started. (Those that only went with it are not spoken of.)

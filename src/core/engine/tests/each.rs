@@ -176,3 +176,49 @@ fn row_55_a_stop_of_all_and_the_shutdown_have_one_order() {
     assert_eq!(by_stop, by_shutdown);
     assert_eq!(by_stop, [4, 3, WEB, API, DB]);
 }
+
+fn begin_restart_of_db(bench: &mut Bench) {
+    ask(bench, 1, Act::Start, "web");
+    bench.pass(5);
+    assert_eq!(states(bench), "web RUNNING, db RUNNING, api RUNNING");
+    ask(bench, 2, Act::Restart { force: false }, "db");
+    bench.end(WEB, Exit::Signal(15));
+}
+
+/// It was told that `db` had been stopped.
+#[test]
+fn who_is_stopped_while_it_goes_with_others_is_left_out_of_their_restart() {
+    let mut bench = Bench::new(&chain());
+    begin_restart_of_db(&mut bench);
+    ask(&mut bench, 3, Act::Stop, "web");
+    end_all(&mut bench);
+    bench.pass(1);
+    assert_eq!(states(&bench), "web STOPPED, db RUNNING, api RUNNING");
+    assert_eq!((bench.last_client(), bench.message().as_str()), (2, "Restarted db, and what needs it: api"));
+    // Started again, it is one of them.
+    let mut bench = Bench::new(&chain());
+    begin_restart_of_db(&mut bench);
+    ask(&mut bench, 3, Act::Stop, "web");
+    ask(&mut bench, 4, Act::Start, "web");
+    end_all(&mut bench);
+    bench.pass(1);
+    assert_eq!(states(&bench), "web RUNNING, db RUNNING, api RUNNING");
+    assert_eq!(bench.answers().len(), 4);
+    assert!(bench.answers().iter().all(|(_, kind)| *kind == "ok"), "{:?}", bench.answers());
+}
+
+#[test]
+fn who_fails_while_it_goes_with_others_is_the_one_that_is_named() {
+    let mut programs = chain();
+    programs[API as usize].startsecs = 5;
+    let mut bench = Bench::new(&programs);
+    begin_restart_of_db(&mut bench);
+    end_all(&mut bench);
+    bench.pass(1);
+    assert_eq!(states(&bench), "web STARTING, db RUNNING, api STARTING");
+    bench.end(API, Exit::Code(1));
+    bench.pass(2);
+    let message = bench.message();
+    assert!(message.starts_with("FAILED Restarted db, but failed for: web (it waits for api, "), "{message}");
+    assert!(message.contains("), api (BACKOFF: exit code 1 after "), "{message}");
+}
