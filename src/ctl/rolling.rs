@@ -43,12 +43,17 @@ impl<'a> Rolling<'a> {
         if done.as_ref().is_err_and(is_of_old_daemon) {
             return self.controller.restart_process_with(name, self.force, self.terms);
         }
-        let Results { mut results, also } = done?;
-        let Some((_, restarted)) = results.pop() else {
+        let Results { results, also } = done?;
+        // Behind its own stand those of others that need it and have failed.
+        let (own, others): (Vec<_>, Vec<_>) = results.into_iter().partition(|(of, _)| of == name);
+        let Some((_, restarted)) = own.into_iter().next() else {
             let message = format!("the daemon does not say what became of {name}");
             return Err(ClientError::Failed { code: None, refusal: None, message, cause_data: None });
         };
         let mut message = restarted?;
+        if let Some((_, failure)) = others.into_iter().find(|(_, result)| result.is_err()) {
+            return failure;
+        }
         if !also.is_empty() {
             message.push_str(&format!(", and what needs it: {}", also.join(", ")));
         }

@@ -209,6 +209,57 @@ fn a_rolling_restart_goes_by_the_dependencies_whatever_is_named_first() {
     assert_eq!(lines(&daemon)[2..], ["stop web", "stop db", "start db", "start web"]);
 }
 
+/// A program that needs it was said not to have restarted, and nothing of why.
+#[test]
+fn a_rolling_restart_that_fails_tells_why_of_the_one_that_has_failed() {
+    let sections = "[program:w]\ncommand = sh -c 'test ! -e DIR/bad && exec sleep 1000'\nstartsecs = 1\nstartretries = 0\n\
+                    numprocs = 2\n[program:t]\ncommand = sleep 1000\nstartsecs = 0\nrequires = w\n";
+    let daemon = Daemon::start(sections);
+    daemon.wait_state("t", "RUNNING");
+    std::fs::write(daemon.path("bad"), "").expect("a file");
+    let (code, out, err) = daemon.ctl(&["restart", "--rolling", "w:*"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.starts_with("supervicectl: w:00 did not restart: FATAL: exit code 1"), "{err}");
+    assert!(err.contains("not done: w:01"), "{err}");
+    // The same of one alone, with those that need it behind.
+    std::fs::remove_file(daemon.path("bad")).expect("it is there");
+    assert_eq!(daemon.ctl(&["start", "w:00", "w:01", "t"]).0, 0);
+    std::fs::write(daemon.path("bad"), "").expect("a file");
+    let (code, out, err) = daemon.ctl(&["restart", "w:00", "w:01"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    for name in ["w:00", "w:01", "t"] {
+        assert!(err.contains(&format!("supervicectl: {name} did not restart: ")), "{name}: {err}");
+    }
+}
+
+#[test]
+fn what_was_scaled_away_comes_back_to_its_place() {
+    let daemon = Daemon::start(
+        "[program:w]\ncommand = sleep 1000\nnumprocs = 3\nstartsecs = 0\n[program:t]\ncommand = sleep 1000\nstartsecs = 0\n",
+    );
+    let names = || daemon.all().into_iter().map(|process| process.name).collect::<Vec<_>>();
+    daemon.wait_state("t", "RUNNING");
+    let before = names();
+    assert_eq!(before, ["w:00", "w:01", "w:02", "t"]);
+    assert_eq!(daemon.ctl(&["scale", "w", "1"]).0, 0);
+    assert_eq!(daemon.ctl(&["scale", "w", "3"]).0, 0);
+    assert_eq!(names(), before);
+}
+
+#[test]
+fn a_stop_that_takes_too_long_names_those_that_hold_it() {
+    let daemon = Daemon::start(
+        "[program:p]\ncommand = sleep 1000\nstartsecs = 0\n[program:dep]\nstartsecs = 0\nrequires = p\nstopwaitsecs = 60\n\
+         command = sh -c 'trap \"\" TERM; touch DIR/deaf; while :; do sleep 0.1; done'\n",
+    );
+    daemon.wait_state("dep", "RUNNING");
+    wait_until("it is deaf", || daemon.path("deaf").exists());
+    let (code, _, err) = daemon.ctl(&["--timeout", "0.2", "stop", "p"]);
+    assert_eq!(code, 4, "{err}");
+    assert!(err.contains("those that need it did not stop either: dep (STOPPING: "), "{err}");
+    daemon.ctl(&["kill", "dep"]);
+}
+
 #[test]
 fn blame_tells_what_the_start_took_its_time_for() {
     let sections = "[program:web]\ncommand = sleep 1000\nrequires = db\nstartsecs = 0\n\

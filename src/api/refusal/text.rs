@@ -28,7 +28,13 @@ fn not_reached(f: &mut fmt::Formatter<'_>, act: Act, on: &Selector, members: &[(
     let Some((name, why)) = own else { return write!(f, "{} {on}, but failed for: {}", act.done(), list(members)) };
     match act {
         Act::Start => write!(f, "{name} did not start: {why}"),
-        Act::Stop => write!(f, "{name} did not stop: {why}"),
+        Act::Stop => {
+            write!(f, "{name} did not stop: {why}")?;
+            match members.get(1..).filter(|others| !others.is_empty()) {
+                Some(others) => write!(f, "; those that need it did not stop either: {}", list(others)),
+                None => Ok(()),
+            }
+        }
         Act::Restart { .. } => write!(f, "{name} did not restart: {why}"),
         Act::Kill => write!(f, "{name} is not gone: {why}"),
     }

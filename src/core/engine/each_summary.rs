@@ -54,7 +54,7 @@ impl EachSummary {
         facts: &AnswerFacts,
         timed_out: bool,
     ) -> Reply {
-        let EachSummary { act, named, also } = self;
+        let EachSummary { act, named, mut also } = self;
         let mut members = members;
         let mut results: Vec<(String, Answer)> = Vec::with_capacity(named.len());
         for (name, what) in named {
@@ -69,15 +69,12 @@ impl EachSummary {
             results.push((name, answer));
         }
         // A dependant gets a result of its own only if it has failed.
-        results.extend(
-            members.map(|member| (member.0.clone(), result(act, member, (again, facts), timed_out))).filter(is_failure),
-        );
+        let dependants = members.map(|member| (member.0.clone(), result(act, member, (again, facts), timed_out)));
+        let failed: Vec<(String, Answer)> = dependants.filter(|(_, answer)| answer.is_err()).collect();
+        also.retain(|name| failed.iter().all(|(other, _)| other != name));
+        results.extend(failed);
         Reply::Each { results, also }
     }
-}
-
-fn is_failure((_, answer): &(String, Answer)) -> bool {
-    answer.is_err()
 }
 
 fn result(act: Act, (name, outcome): Member, (again, facts): (&[String], &AnswerFacts), timed_out: bool) -> Answer {

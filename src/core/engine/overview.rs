@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::access::Visibility;
 use super::graph::Link;
-#[cfg(feature = "xmlrpc")]
 use super::registry::in_order;
 use super::{Engine, Entry};
 use crate::api::{GraphEdge, GraphRow, ProcId, Refusal, StatusRow};
@@ -23,7 +22,8 @@ impl Engine {
         let row = |(id, entry)| self.row(id, entry, visibility);
         match name {
             None => {
-                Ok(self.registry.iter().filter(|(_, entry)| visibility.can_see(entry)).skip(offset).map(row).collect())
+                let all = in_order(self.registry.iter()).into_iter();
+                Ok(all.filter(|(_, entry)| visibility.can_see(entry)).skip(offset).map(row).collect())
             }
             Some(name) => {
                 let id = self.registry.find_or_refuse(name)?;

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::each_summary::{AnswerFacts, EachSummary};
 use super::goals::{Goal, down_outcome, is_reached_by, is_up, reach_outcome, stopped_meanwhile, up_outcome};
 use super::ledger::{Owner, ReplyToken, WaiterId};
 use super::timers::TimerKey;
+use super::{Engine, Entry};
 use crate::api::{
-    Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Refusal, Reply, RequestId, RollbackReason, Selector,
-    Terms, Unreached, Updated, WaitFor,
+    Act, Announcement, Answer, Changes, DaemonChanges, ProcId, Reached, Refusal, Reply, RequestId, RollbackReason,
+    Selector, Terms, Unreached, Updated, WaitFor,
 };
 use crate::core::effect::StateFile;
 #[cfg(feature = "attach")]
@@ -381,7 +381,7 @@ impl Engine {
             let Some(entry) = self.registry.get(member.id) else { continue };
             if member.goal == Goal::Up && up_outcome(self.now, entry) == Some(Ok(())) {
                 member.outcome = Some(Ok(()));
-            } else if matches!(why, Unreached::Reached(reached) if reached.state != entry.machine.state()) {
+            } else if matches!(why, Unreached::Reached(reached) if has_moved_on(entry, reached)) {
                 member.outcome = Some(Err(Unreached::Reached(entry.reached(self.now))));
             }
         }
@@ -541,6 +541,12 @@ impl Waiter {
 
 fn outcomes(members: Vec<Member>) -> impl Iterator<Item = (String, Option<Result<(), Unreached>>)> {
     members.into_iter().map(|Member { name, outcome, .. }| (name, outcome))
+}
+
+/// It is in another state by now, and not only in its next attempt: that says less than why the last one has failed.
+fn has_moved_on(entry: &Entry, reached: &Reached) -> bool {
+    let state = entry.machine.state();
+    state != reached.state && state != ProcessState::Starting
 }
 
 /// Those that did not come to where they were to be, and why.
