@@ -16,7 +16,7 @@ use super::messages::{Note, OutputTroubleKind, ProgramId, StreamKind};
 use super::outage::Report;
 use super::request::Request;
 use super::writer_pool::{Notify, Place, Work, WriterPool};
-use crate::models::OutputRecovery;
+use crate::models::{OutputRecovery, RecoveryCause};
 use crate::util::plural::counted;
 use crate::util::progress::Progress;
 
@@ -262,16 +262,27 @@ impl FileQueue {
                 self.pool.give_back(bytes);
             }
             Some(Job::Perform(request)) => request.perform(file),
-            Some(Job::Leave { origin }) => {
-                if self.lock().told.iter().any(|(told, _)| *told == origin) {
-                    file.leave(&mut |report| self.report(origin, report));
-                }
-            }
+            Some(Job::Leave { origin }) => self.leave_file(file, origin),
             Some(Job::Tell { .. }) => file.end_line(),
             None if self.pool.is_closed() => file.stop_compression(),
             None => {
                 let _ = file.compress_step();
             }
+        }
+    }
+
+    /// Others that stay are told of what troubles the file when they write.
+    fn leave_file(&self, file: &mut LogFile, origin: Origin) {
+        let was_told = |told: &(Origin, OutputTroubleKind)| told.0 == origin;
+        if !self.lock().told.iter().any(was_told) {
+            return;
+        }
+        file.leave(&mut |report| self.report(origin, report));
+        // Of a disk that did not answer the file knows nothing.
+        let mut slot = self.lock();
+        for (_, kind) in slot.told.extract_if(.., |told| was_told(told)) {
+            let recovery = OutputRecovery { kind, cause: RecoveryCause::Moved, lost_bytes: 0 };
+            self.pool.notify(origin.note(Report::Recovered(recovery)));
         }
     }
 

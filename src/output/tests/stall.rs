@@ -9,8 +9,7 @@ use crossbeam_channel::Sender;
 use mio::{Poll, Waker};
 
 use super::*;
-use crate::models::LogSync;
-use crate::models::OutputRecovery;
+use crate::models::{LogSync, OutputRecovery, OutputTroubleKind};
 use crate::output::file::Rules;
 use crate::output::file_queue::{FileQueue, Origin, QUEUE_BYTES, TellAtEnd};
 use crate::output::request::{Request, Tail};
@@ -110,6 +109,33 @@ fn many_files_of_one_disk_have_one_writer_and_one_that_opens_them() {
     wait_until("all is written", || files.iter().all(|file| file.left.load(Ordering::Relaxed) == 0));
     let count = workers.lock().unwrap().len();
     assert!(count <= 2, "{count} writers");
+}
+
+/// The stream goes to another file while its disk hangs: nobody would tell it of the end.
+#[test]
+fn a_stall_is_over_for_a_stream_that_goes_elsewhere() {
+    let bench = Bench::new();
+    let file = bench.file("x");
+    let begin = Instant::now();
+    let end = hang(&file, begin);
+    let line = "x".repeat(99) + "\n";
+    while !file.should_pause(begin) {
+        append(&file, begin, &line.repeat(100));
+    }
+    let first = begin + Duration::from_secs(3);
+    assert!(file.should_pause(first), "we ourselves may have been stopped all the time");
+    let later = first + Duration::from_millis(500);
+    assert!(!file.should_pause(later));
+    append(&file, later, &line.repeat(100));
+    assert!(matches!(bench.notes.try_recv(), Ok(Note::Trouble { program: 7, .. })));
+    file.leave(later, ORIGIN);
+    drop(end);
+    let note = bench.notes.recv_timeout(TEST_TIMEOUT).expect("a note in time");
+    let Note::Recovered { program: 7, recovery, .. } = note else { panic!("{note:?}") };
+    assert_eq!(recovery.kind, OutputTroubleKind::Write);
+    assert!(recovery.lost_bytes >= 10_000, "{recovery:?}");
+    let _ = answers(&file, later);
+    assert!(bench.notes.try_recv().is_err(), "once");
 }
 
 #[test]
