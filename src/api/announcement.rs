@@ -381,8 +381,8 @@ impl Announcement {
             Announcement::Noted { .. } | Announcement::Begun | Announcement::RemoteEvent { .. } => return None,
             Announcement::Health { healthy: true, .. } => log::Level::Debug,
             Announcement::Health { healthy: false, .. } => log::Level::Warn,
-            Announcement::Output { change: OutputChange::Trouble(_), .. } => log::Level::Error,
-            Announcement::Output { change: OutputChange::Recovered(_), .. } => log::Level::Warn,
+            Announcement::Output { change, .. } if change.is_loss() => log::Level::Error,
+            Announcement::Output { .. } => log::Level::Warn,
             Announcement::TaskSignalled { .. } | Announcement::HookFailed { .. } | Announcement::NoticeLost { .. } => {
                 log::Level::Warn
             }

@@ -13,6 +13,17 @@ pub enum OutputChange {
 }
 
 impl OutputChange {
+    /// Something is lost from now on.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            OutputChange::Trouble(trouble) => match trouble.kind {
+                OutputTroubleKind::Write | OutputTroubleKind::SyslogCopy => true,
+                OutputTroubleKind::Stall | OutputTroubleKind::Rotation => false,
+            },
+            OutputChange::Recovered(_) => false,
+        }
+    }
+
     pub(super) fn describe(&self, stream: StreamKind) -> String {
         let stream = stream.as_str();
         match self {
@@ -29,6 +40,7 @@ impl OutputTrouble {
         match kind {
             OutputTroubleKind::Write => format!("{stream} is lost: {reason}"),
             OutputTroubleKind::SyslogCopy => format!("{stream}: the copy for syslog is lost: {reason}"),
+            OutputTroubleKind::Stall => format!("{stream} waits for its disk: {reason}"),
             OutputTroubleKind::Rotation => format!("{stream}: {reason}"),
         }
     }
@@ -53,8 +65,11 @@ impl OutputRecovery {
             (OutputTroubleKind::SyslogCopy, RecoveryCause::Moved) => {
                 format!("{stream} is not copied to syslog any more; {lost} of it {is} only in the log")
             }
+            (OutputTroubleKind::Stall, RecoveryCause::Works) => format!("{stream} is written again"),
             (OutputTroubleKind::Rotation, RecoveryCause::Works) => format!("{stream} is rotated again"),
-            (OutputTroubleKind::Rotation, RecoveryCause::Moved) => format!("{stream} goes elsewhere from now on"),
+            (OutputTroubleKind::Stall | OutputTroubleKind::Rotation, RecoveryCause::Moved) => {
+                format!("{stream} goes elsewhere from now on")
+            }
         }
     }
 }

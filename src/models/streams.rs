@@ -24,6 +24,8 @@ pub enum Stdin {
 pub enum OutputTroubleKind {
     /// It can't be written, and is lost.
     Write,
+    /// Its disk does not answer: it is kept in memory, as far as it fits.
+    Stall,
     /// The copy for syslog is lost; the log beside it has all of it.
     SyslogCopy,
     /// Its file can't be rotated, and grows.

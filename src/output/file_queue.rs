@@ -91,6 +91,8 @@ struct Slot {
     progress: Progress,
     /// Bytes dropped since this stall began.
     dropped: u64,
+    /// That it has stalled was told.
+    is_late: bool,
     /// The reader wants to be woken when there is room.
     reader_waits: bool,
     /// For whom to open the file even if there is nothing to write, and whether to do so anew.
@@ -118,6 +120,7 @@ impl FileQueue {
             queued: false,
             progress: Progress::begin(now),
             dropped: 0,
+            is_late: false,
             reader_waits: false,
             open_for: None,
             reopen: false,
@@ -168,6 +171,12 @@ impl FileQueue {
                 );
                 slot.report(&self.pool, origin, Report::Trouble { kind: OutputTroubleKind::Write, reason });
             }
+        } else if !slot.is_late && slot.dropped == 0 && slot.is_stalled(now) {
+            slot.is_late = true;
+            let seconds = counted(slot.progress.idle_for(now).as_secs(), "second");
+            let path = self.path.display();
+            let reason = format!("{path} has not answered for {seconds}; up to {} KB of it are kept", limit / 1024);
+            slot.report(&self.pool, origin, Report::Trouble { kind: OutputTroubleKind::Stall, reason });
         }
         slot.pending += count;
         self.pool.add_waiting(signed(count));
@@ -197,6 +206,12 @@ impl FileQueue {
         let mut slot = self.lock();
         slot.reader_waits = slot.pending >= self.limit() && !slot.is_stalled(now);
         slot.reader_waits
+    }
+
+    /// What the end of the process takes with it: bytes that wait, or that had to be dropped and were not told yet.
+    pub fn unwritten(&self) -> u64 {
+        let slot = self.lock();
+        slot.dropped + slot.pending as u64
     }
 
     /// Tells the note when all that is queued now has been written, at once if the disk does not answer. Never waits.
@@ -301,6 +316,7 @@ impl FileQueue {
             // What waited for the end of the stall is written next, and tells that it is over.
             file.add_lost(slot.progress.at(), dropped);
         }
+        slot.end_stall(&self.pool);
         slot.progress.note(Instant::now());
         slot.is_console = file.as_ref().is_some_and(LogFile::is_console);
         slot.device = file.as_ref().and_then(LogFile::device).or(slot.device);
@@ -379,6 +395,18 @@ impl Slot {
                     pool.notify(told.note(Report::Recovered(OutputRecovery { lost_bytes: 0, ..recovery })));
                 }
             }
+        }
+    }
+
+    /// Something is done: whoever was told of a stall is told that it is over.
+    fn end_stall(&mut self, pool: &WriterPool) {
+        if !std::mem::take(&mut self.is_late) {
+            return;
+        }
+        let kind = OutputTroubleKind::Stall;
+        if let Some((origin, _)) = self.told.iter().find(|(_, told)| *told == kind).copied() {
+            let recovery = OutputRecovery { kind, cause: RecoveryCause::Works, lost_bytes: 0 };
+            self.report(pool, origin, Report::Recovered(recovery));
         }
     }
 

@@ -57,6 +57,9 @@ use crate::process::{Generation, StdinRefusal};
 use crate::util::latch::latch;
 use crate::util::thread;
 
+/// What is given up at the end is told within this.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(250);
+
 /// A handle on the output thread. None of its methods waits, but for [`shutdown`](Self::shutdown).
 ///
 /// The queue of commands has no limit of its own, because what may be in it has: a handful of commands
@@ -271,7 +274,7 @@ impl Output {
         let end = Instant::now() + deadline;
         let (done, finished) = latch();
         self.send(Command::Shutdown { deadline: end, done });
-        finished.wait_until(end)
+        finished.wait_until(end + LAST_WORDS_LIMIT)
     }
 
     fn send(&self, command: Command) {

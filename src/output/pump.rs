@@ -45,7 +45,9 @@ use crate::models::ProgramConfig;
 use crate::process::Generation;
 use crate::util::escapes::Escapes;
 use crate::util::latch::Pending;
+use crate::util::plural::counted;
 use crate::util::quick_hash::QuickMap;
+use crate::util::sort::sort_by;
 use reading::{Outcome, Pipe};
 use stdin::StdinPipe;
 use tasks::TaskPipe;
@@ -66,6 +68,8 @@ const WRITER_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Below so many, it is not worth it to look for files that were closed.
 const MIN_FILES_SEARCHED: usize = 16;
+/// Files whose disks do not answer at the end that are named in the log.
+const MAX_NAMED: usize = 10;
 
 struct Program {
     config: Arc<ProgramConfig>,
@@ -391,6 +395,21 @@ impl Pump {
         });
     }
 
+    /// The last words of files whose disks do not answer.
+    fn report_unwritten(&self) {
+        let files = self.files.values().filter_map(Weak::upgrade).map(|file| (file.unwritten(), file));
+        let mut lost: Vec<_> = files.filter(|(bytes, _)| *bytes > 0).collect();
+        sort_by(&mut lost, |(_, one), (_, other)| one.path().cmp(other.path()));
+        for (bytes, file) in lost.iter().take(MAX_NAMED) {
+            let (path, bytes) = (file.path().display(), counted(*bytes, "byte"));
+            log::error!("{path}: its disk does not answer; the last {bytes} for it are lost");
+        }
+        if let Some(others) = lost.len().checked_sub(MAX_NAMED).filter(|others| *others > 0) {
+            let bytes: u64 = lost.iter().skip(MAX_NAMED).map(|(bytes, _)| bytes).sum();
+            log::error!("so are {} for {}", counted(bytes, "byte"), counted(others, "other log file"));
+        }
+    }
+
     /// Reads everything that is there and closes all.
     fn end(mut self) {
         let Some((deadline, done)) = self.finish.take() else { return };
@@ -418,6 +437,7 @@ impl Pump {
             syslog.borrow_mut().finish(deadline);
         }
         self.pool.close(deadline);
+        self.report_unwritten();
         self.requests.iter().for_each(|(_, request)| request.expire());
         if !crate::logger::flush_console(begin, deadline) {
             // For the log file.

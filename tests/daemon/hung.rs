@@ -146,6 +146,24 @@ fn a_program_on_a_disk_that_hangs_delays_nobody() {
     daemon.terminate();
 }
 
+/// 20 short lines a second would fill the queue after an hour and a half, and the end took what was in it without a word.
+#[test]
+fn output_for_a_disk_that_hangs_is_told_of_at_once_and_what_the_end_takes_is_counted() {
+    let settings =
+        "command = sh -c 'while :; do echo x; sleep 0.05; done'\nstdout_logfile = DIR/disk/stuck.log\nstartsecs = 0";
+    let Some((mut daemon, disk)) = daemon_beside_the_disk(settings) else { return };
+    daemon.controller().start_process("stuck").expect("it starts");
+    let told = "output waits for its disk: ";
+    wait_until("status tells", || daemon.status("stuck").description.is_some_and(|text| text.contains(told)));
+    daemon.wait_log("WARN  stuck: stdout waits for its disk: ");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    let log = daemon.log();
+    let line = log.lines().find(|line| line.contains("/disk/stuck.log: its disk does not answer; the last "));
+    assert!(line.is_some_and(|line| line.contains(" bytes for it are lost")), "{log}");
+    drop(disk);
+}
+
 #[test]
 fn a_directory_on_a_disk_that_hangs_delays_nobody_and_the_process_can_be_stopped() {
     let Some((daemon, disk)) = daemon_beside_the_disk("command = sleep 1000\ndirectory = DIR/disk\nstartsecs = 0")

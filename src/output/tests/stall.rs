@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use mio::{Poll, Waker};
 
 use super::*;
-use crate::models::{LogSync, OutputRecovery, OutputTroubleKind};
+use crate::models::{LogSync, OutputRecovery, OutputTroubleKind, RecoveryCause};
 use crate::output::file::Rules;
 use crate::output::file_queue::{FileQueue, Origin, QUEUE_BYTES, TellAtEnd};
 use crate::output::request::{Request, Tail};
@@ -109,6 +109,34 @@ fn many_files_of_one_disk_have_one_writer_and_one_that_opens_them() {
     wait_until("all is written", || files.iter().all(|file| file.left.load(Ordering::Relaxed) == 0));
     let count = workers.lock().unwrap().len();
     assert!(count <= 2, "{count} writers");
+}
+
+/// A program that writes little would be told of after hours.
+#[test]
+fn a_disk_that_does_not_answer_is_told_before_anything_is_lost() {
+    let bench = Bench::new();
+    let file = bench.file("x");
+    let begin = Instant::now();
+    let end = hang(&file, begin);
+    append(&file, begin, "one\n");
+    append(&file, begin + Duration::from_secs(3), "two\n");
+    assert!(bench.notes.try_recv().is_err(), "we ourselves may have been stopped all the time");
+    for text in ["three\n", "four\n"] {
+        append(&file, begin + Duration::from_secs(4), text);
+    }
+    let Ok(Note::Trouble { kind: OutputTroubleKind::Stall, reason, .. }) = bench.notes.try_recv() else {
+        panic!("no trouble")
+    };
+    assert!(reason.contains("has not answered for 4 seconds; up to 1024 KB of it are kept"), "{reason}");
+    assert!(bench.notes.try_recv().is_err(), "once");
+    assert_eq!(file.unwritten(), 19);
+    drop(end);
+    let note = bench.notes.recv_timeout(TEST_TIMEOUT).expect("a note in time");
+    let (kind, cause) = (OutputTroubleKind::Stall, RecoveryCause::Works);
+    let recovery = OutputRecovery { kind, cause, lost_bytes: 0 };
+    assert_eq!(note, Note::Recovered { program: 7, stream: StreamKind::Stdout, recovery });
+    wait_until("all is written", || file.unwritten() == 0);
+    assert_eq!(read(file.path()), b"one\ntwo\nthree\nfour\n");
 }
 
 /// The stream goes to another file while its disk hangs: nobody would tell it of the end.
