@@ -139,8 +139,10 @@ pub enum SpawnStage {
     Capabilities,
     /// `no_new_privs` could not be set.
     NoNewPrivs,
-    /// The user, group or supplementary groups could not be taken on.
+    /// The user could not be taken on.
     Credentials,
+    /// The user stays, and the group or supplementary groups could not be taken on.
+    Groups,
     /// The parent-death signal could not be set.
     ParentDeath,
     /// The working directory could not be entered.
@@ -197,6 +199,7 @@ impl SpawnError {
             | SpawnStage::Capabilities
             | SpawnStage::NoNewPrivs
             | SpawnStage::Credentials
+            | SpawnStage::Groups
             | SpawnStage::ParentDeath
             | SpawnStage::Directory
             | SpawnStage::Exec
@@ -213,7 +216,7 @@ impl SpawnError {
     /// that cannot be taken on. A missing file or a lack of resources may pass.
     pub fn is_permanent(&self) -> bool {
         match self.stage {
-            SpawnStage::Credentials => self.errno != libc_errno::EAGAIN,
+            SpawnStage::Credentials | SpawnStage::Groups => self.errno != libc_errno::EAGAIN,
             SpawnStage::Limits
             | SpawnStage::OomScore
             | SpawnStage::Nice
@@ -263,7 +266,8 @@ impl fmt::Display for SpawnError {
         match self.stage {
             SpawnStage::Prepare => f.write_str("cannot prepare")?,
             SpawnStage::Pipe => f.write_str("cannot open")?,
-            SpawnStage::Fork => f.write_str("cannot create a process")?,
+            SpawnStage::Fork if self.subject.is_empty() => f.write_str("cannot create a process")?,
+            SpawnStage::Fork => f.write_str("cannot create")?,
             SpawnStage::Session => f.write_str("cannot create a session")?,
             SpawnStage::Stdio => f.write_str("cannot set up standard streams")?,
             SpawnStage::Terminal => f.write_str("cannot give it a terminal")?,
@@ -277,6 +281,7 @@ impl fmt::Display for SpawnError {
             SpawnStage::Capabilities => f.write_str("cannot set capabilities")?,
             SpawnStage::NoNewPrivs => f.write_str("cannot set no_new_privs")?,
             SpawnStage::Credentials => f.write_str("cannot become user")?,
+            SpawnStage::Groups => f.write_str("cannot set group or groups")?,
             SpawnStage::ParentDeath => f.write_str("cannot set the parent-death signal")?,
             SpawnStage::Directory => f.write_str("cannot enter directory")?,
             SpawnStage::Stdin => f.write_str("cannot open standard input")?,

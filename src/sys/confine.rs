@@ -165,6 +165,7 @@ fn subject(confinement: &Confinement, stage: SpawnStage) -> String {
         | SpawnStage::Stdin
         | SpawnStage::Limits
         | SpawnStage::Credentials
+        | SpawnStage::Groups
         | SpawnStage::ParentDeath
         | SpawnStage::Directory
         | SpawnStage::Exec
@@ -210,6 +211,7 @@ fn hint(stage: SpawnStage, number: i32) -> &'static str {
         | SpawnStage::Stdin
         | SpawnStage::Limits
         | SpawnStage::Credentials
+        | SpawnStage::Groups
         | SpawnStage::ParentDeath
         | SpawnStage::Directory
         | SpawnStage::Exec

@@ -49,10 +49,7 @@ impl ExecStrings {
     pub(super) fn explain(&self, stage: SpawnStage, errno: i32, index: usize) -> SpawnError {
         let text = |string: Option<&CString>| string.map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         match stage {
-            SpawnStage::Credentials => {
-                let who = self.credentials.as_ref().map_or_else(String::new, Credentials::label);
-                SpawnError::system(stage, who, errno)
-            }
+            SpawnStage::Credentials | SpawnStage::Groups => self.explain_credentials(errno),
             SpawnStage::Directory => SpawnError::system(stage, text(self.directory.as_ref()), errno),
             SpawnStage::Stdin => self.explain_stdin(errno),
             SpawnStage::Exec => self.explain_exec(errno, index),
@@ -74,6 +71,28 @@ impl ExecStrings {
             | SpawnStage::Capabilities
             | SpawnStage::NoNewPrivs => confine::explain(&self.confinement, stage, errno),
         }
+    }
+
+    /// It is one step for the child, whose user may be ours.
+    fn explain_credentials(&self, errno: i32) -> SpawnError {
+        let own = nix::unistd::geteuid().as_raw();
+        let (stage, who, remedy) = match &self.credentials {
+            Some(other) if other.uid != own => (
+                SpawnStage::Credentials,
+                other.label(),
+                "only root with CAP_SETUID and CAP_SETGID may; start supervice as root, or remove the key user",
+            ),
+            Some(_) | None => (
+                SpawnStage::Groups,
+                String::new(),
+                "only root with CAP_SETGID may; start supervice as root, or remove these keys",
+            ),
+        };
+        let mut error = SpawnError::system(stage, who, errno);
+        if errno == libc::EPERM {
+            error.detail = format!("{}; {remedy}", crate::util::errno::text(errno));
+        }
+        error
     }
 
     /// Who may only read a FIFO would not understand that he is denied it.

@@ -19,7 +19,10 @@ const MAX_MESSAGE_BYTES: usize = 200;
 const ACTION_TIMEOUT_SECS: u32 = 60;
 
 /// Why a check fails that is due while the command of the one before lives.
-const STILL_RUNNING: &str = "the check before has not ended yet";
+const CHECK_STILL_RUNNING: &str = "the check before has not ended yet";
+
+/// The same of a command that is no check.
+const ACTION_STILL_RUNNING: &str = "the command before has not ended yet";
 
 /// The command that tells, and the seconds that it may take; `None`: no command does.
 fn command_of(purpose: CheckPurpose, config: &ProgramConfig) -> Option<(&str, u32)> {
@@ -69,7 +72,11 @@ impl Engine {
             return;
         };
         if self.tasks.has_live_of(id, purpose) {
-            self.effects.push_back(Effect::RefuseCheck { id, generation, purpose, reason: STILL_RUNNING });
+            let reason = match purpose {
+                CheckPurpose::Health | CheckPurpose::Readiness | CheckPurpose::StartCondition(_) => CHECK_STILL_RUNNING,
+                CheckPurpose::HealthAction | CheckPurpose::OutputAction { .. } => ACTION_STILL_RUNNING,
+            };
+            self.effects.push_back(Effect::RefuseCheck { id, generation, purpose, reason });
             return;
         }
         let timeout = Duration::from_secs(u64::from(seconds));

@@ -203,6 +203,7 @@ fn code_of_spawn(error: &SpawnError) -> u8 {
             | SpawnStage::Capabilities
             | SpawnStage::NoNewPrivs
             | SpawnStage::Credentials
+            | SpawnStage::Groups
             | SpawnStage::ParentDeath
             | SpawnStage::Directory
             | SpawnStage::Stdin,

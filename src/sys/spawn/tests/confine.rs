@@ -243,7 +243,12 @@ fn what_an_ordinary_user_may_not_is_a_failure_of_its_own_stage_with_a_remedy() {
         }
         let chosen = users::Credentials::own().with_groups(None, Some(vec![1]));
         let error = fail(&["true"], |launch| launch.credentials = Some(chosen));
-        assert_eq!((error.stage, error.errno), (SpawnStage::Credentials, libc::EPERM), "not left out in silence");
+        assert_eq!((error.stage, error.errno), (SpawnStage::Groups, libc::EPERM), "not left out in silence");
+        assert_eq!(
+            error.to_string(),
+            "cannot set group or groups: Operation not permitted; only root with CAP_SETGID may; start supervice as root, or \
+             remove these keys"
+        );
         no_child_is_left();
     });
 }

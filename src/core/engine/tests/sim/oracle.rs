@@ -315,7 +315,7 @@ impl Oracle {
         );
         let lasts = at_the_program && [1, 7, 8, 13, 21, 36, 40].contains(&error.errno)
             || bounds && [1, 13, 22].contains(&error.errno)
-            || error.stage == SpawnStage::Credentials && error.errno != 11;
+            || matches!(error.stage, SpawnStage::Credentials | SpawnStage::Groups) && error.errno != 11;
         if let Some(proc) = self.procs.get_mut(&id) {
             proc.hopeless = lasts;
         }

@@ -4,7 +4,7 @@ use crate::process::SpawnStage;
 
 /// What a spawn may end with: each stage, passing and lasting reasons (EPERM, ENOENT, E2BIG, ENOEXEC, EAGAIN, ENOMEM,
 /// EACCES, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ETXTBSY, ENAMETOOLONG, ELOOP).
-pub(super) const ERRORS: [(SpawnStage, i32); 35] = [
+pub(super) const ERRORS: [(SpawnStage, i32); 36] = [
     (SpawnStage::Prepare, 2),
     (SpawnStage::Pipe, 24),
     (SpawnStage::Pipe, 23),
@@ -24,6 +24,7 @@ pub(super) const ERRORS: [(SpawnStage, i32); 35] = [
     (SpawnStage::NoNewPrivs, 22),
     (SpawnStage::Credentials, 1),
     (SpawnStage::Credentials, 11),
+    (SpawnStage::Groups, 1),
     (SpawnStage::ParentDeath, 22),
     (SpawnStage::Terminal, 28),
     (SpawnStage::Directory, 2),
