@@ -124,7 +124,7 @@ fn an_ordinary_user_bounds_its_programs_and_is_told_what_it_may_not() {
     check_modest(daemon.wait_state("web", "RUNNING").pid.expect("a pid"));
     for (name, told) in [
         ("eager", "cannot set nice -5: Permission denied; only root"),
-        ("grouped", "cannot become user 1234: Operation not permitted"),
+        ("grouped", "cannot set group or groups: Operation not permitted; only root with CAP_SETGID"),
         ("bound", "cannot set capabilities: Operation not permitted; only root with CAP_SETPCAP"),
     ] {
         if !geteuid().is_root() && name == "grouped" {
