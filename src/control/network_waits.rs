@@ -200,7 +200,7 @@ impl NetworkWaits {
         self.begin_again
     }
 
-    /// WebWork the kernel again that has refused, if it is time to.
+    /// Asks the kernel again that has refused, if it is time to.
     pub(super) fn inspect_due(&mut self, registry: &Registry, token: Token, now: Instant) {
         if self.begin_again.is_some_and(|at| at <= now) {
             self.begin(registry, token, now);
@@ -254,7 +254,7 @@ impl NetworkWaits {
     }
 }
 
-/// WebWork for the next list that is wanted, unless one comes. Its arrival is told by the poll.
+/// Asks for the next list that is wanted, unless one comes. Its arrival is told by the poll.
 fn ask_next(events: &NetworkEvents, known: &mut Known) -> io::Result<()> {
     if known.coming.is_some() {
         return Ok(());

@@ -137,14 +137,14 @@ impl WebConnection {
         self.has_asked && matches!(self.phase, Phase::Head) && link.input.is_empty() && !link.wants_write()
     }
 
-    /// BodyKind no more requests. Whether there is an answer to be sent before it is closed.
+    /// Takes no more requests. Whether there is an answer to be sent before it is closed.
     pub(in crate::control) fn drain(&mut self, link: &Link) -> bool {
         self.closing = true;
         let is_at_work = matches!(self.phase, Phase::InWork { .. } | Phase::Delayed { .. }) && !self.is_streaming();
         is_at_work || link.wants_write() && !self.is_streaming()
     }
 
-    /// BodyKind no more requests: what is answered is still written, but for what the client does not take.
+    /// Takes no more requests: what is answered is still written, but for what the client does not take.
     pub(in crate::control) fn finish(&mut self, link: &mut Link) {
         self.closing = true;
         link.input = Vec::new();
@@ -155,19 +155,19 @@ impl WebConnection {
         self.feed = None;
     }
 
-    /// BodyKind the feed that answers the request in work, or learns that there is more in it.
+    /// Takes the feed that answers the request in work, or learns that there is more in it.
     pub(in crate::control) fn feed(&mut self, feed: Arc<dyn Source>) {
         if matches!(self.phase, Phase::InWork { .. } | Phase::Streaming { .. }) {
             self.feed = Some(feed);
         }
     }
 
-    /// BodyKind the answer of the dispatcher.
+    /// Takes the answer of the dispatcher.
     pub(in crate::control) fn answer(&mut self, answer: Answer) {
         self.answered = Some(answer);
     }
 
-    /// BodyKind what a thread has come to.
+    /// Takes what a thread has come to.
     pub(in crate::control) fn work_done(&mut self, step: Step) {
         self.work_done = Some(step);
     }
@@ -270,7 +270,7 @@ impl WebConnection {
         }
     }
 
-    /// BodyKind the next step, if there is one to be taken.
+    /// Takes the next step, if there is one to be taken.
     fn advance(&mut self, link: &mut Link, now: Instant, clock: WallClock, take: Take<'_>) -> bool {
         match std::mem::replace(&mut self.phase, Phase::Head) {
             Phase::Head if self.closing => {
@@ -498,7 +498,7 @@ impl WebConnection {
         Ok(pieces)
     }
 
-    /// BodyKind from the feed what can be written at once; whether there was anything.
+    /// Takes from the feed what can be written at once; whether there was anything.
     fn gather(&mut self, link: &mut Link, now: Instant, pieces: &mut usize) -> bool {
         let before = *pieces;
         while *pieces < PIECES_A_TURN && link.gathers() {

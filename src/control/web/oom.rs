@@ -33,7 +33,7 @@ struct OomCounts {
 }
 
 impl OomCounts {
-    /// BodyKind in how often SIGKILL has ended each program at this moment, and the kernel's count, which is not older.
+    /// Takes in how often SIGKILL has ended each program at this moment, and the kernel's count, which is not older.
     fn update(&mut self, at: Moment, killed: &[(String, u64)], count: u64) {
         // Of two who ask at the same time the second may be here first.
         if self.at.is_some_and(|last| at < last) {

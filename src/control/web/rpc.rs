@@ -35,7 +35,7 @@ pub(super) fn ok_page(_: &http::Request, _: Context) -> Step {
     Step::Respond(Response::text(Status::Ok, "OK"))
 }
 
-/// WebWork what has to be asked until there is a result.
+/// Asks what has to be asked until there is a result.
 fn advance(mut exchange: Exchange, step: RpcStep) -> Step {
     match step {
         // supervisorctl has no words for a fault of that kind, but for this status.

@@ -82,7 +82,7 @@ pub(super) fn samples_while<T>(
     (rows.iter().map(|row| known.get(&row.pid?).filter(fresh).copied()).collect(), done)
 }
 
-/// WebWork the kernel about each of these. About many two threads ask, each for as long as somebody is left: it takes
+/// Asks the kernel about each of these. About many two threads ask, each for as long as somebody is left: it takes
 /// 11 µs for each process that has run since the last time.
 fn sample<T>(
     pids: &[i32],
