@@ -49,7 +49,7 @@ pub(in crate::control) struct Stream {
 }
 
 impl Step {
-    /// WebWork, and goes on with the answer.
+    /// Asks, and goes on with the answer.
     pub(super) fn ask(request: Request, next: impl FnOnce(Answer, Context) -> Step + Send + 'static) -> Step {
         Step::Ask(request, Box::new(next))
     }
