@@ -2,6 +2,7 @@
 //! inotify for all of them, as long as one is waited for. It only says when to look; the look is a short-lived
 //! thread's: it may hang on a dead disk.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -223,9 +224,10 @@ fn begin_events(registry: &Registry, token: Token) -> io::Result<Arc<PathEvents>
 
 impl PathWait {
     fn is_about(&self, (at, name): &Watch) -> bool {
-        // What it watches is known when the look has ended.
-        self.is_inspecting
-            || self.watches.iter().any(|(watch, entry)| watch == at && (entry.is_none() || entry == name))
+        // What it watches is known when the look has ended. Without a name it is the directory itself that has gone or
+        // is another one.
+        let is_of = |entry: &Option<OsString>| entry.is_none() || name.is_none() || entry == name;
+        self.is_inspecting || self.watches.iter().any(|(watch, entry)| watch == at && is_of(entry))
     }
 
     /// Has a thread look at the path, or look again when the one that does has ended.

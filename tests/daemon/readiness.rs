@@ -34,6 +34,35 @@ fn wait_starting(daemon: &Daemon, name: &str, told: &str) {
     });
 }
 
+/// As programs do that tidy up their directory before they write to it. It was waited for the path for ever.
+#[test]
+fn a_path_in_a_directory_that_is_made_anew_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in ["removed", "renamed"] {
+        std::fs::create_dir(dir.path().join(name)).expect("a directory");
+    }
+    let sections = ["removed", "renamed"].map(|name| {
+        format!(
+            "[program:{name}]\ncommand = sleep 1000\nready = path:DIR/{name}/ready\n\
+             [program:when-{name}]\ncommand = sleep 1000\nstartsecs = 0\nstart_when = path:DIR/{name}/ready\n"
+        )
+    });
+    let daemon = Daemon::start_in(dir, &sections.concat(), &[]);
+    for name in ["removed", "renamed"] {
+        wait_starting(&daemon, name, "waits for a path that is made or changed");
+    }
+    wait_until("all is looked at", || inotifies(&daemon) > 0 && threads(&daemon, "paths") == 0);
+    std::fs::remove_dir(daemon.path("removed")).expect("it is empty");
+    std::fs::rename(daemon.path("renamed"), daemon.path("elsewhere")).expect("it is renamed");
+    for name in ["removed", "renamed"] {
+        std::fs::create_dir(daemon.path(name)).expect("a directory");
+        std::fs::write(daemon.path(name).join("ready"), "").expect("a file");
+        daemon.wait_state(name, "RUNNING");
+        daemon.wait_state(&format!("when-{name}"), "RUNNING");
+    }
+    daemon.terminate();
+}
+
 /// A file that an earlier run has left is none of this one.
 #[test]
 fn a_program_is_running_when_its_path_is_made_or_changed_since_the_start() {
